@@ -238,13 +238,12 @@ impl Walk {
         };
         let mut addresses = Vec::new();
         for (index, value) in list.iter().enumerate() {
-            match value.as_str() {
-                Some(text) => addresses.push(text.to_owned()),
-                None => {
-                    let message = "must be a text such as 192.0.2.0/24 or 192.0.2.10-192.0.2.20";
-                    let problem = self.problem(&format!("{field}[{index}]"), value, message);
-                    self.problems.push(problem);
-                }
+            if let Some(text) = value.as_str() {
+                addresses.push(text.to_owned());
+            } else {
+                let message = "must be a text such as 192.0.2.0/24 or 192.0.2.10-192.0.2.20";
+                let problem = self.problem(&format!("{field}[{index}]"), value, message);
+                self.problems.push(problem);
             }
         }
         Some(addresses)

@@ -105,14 +105,11 @@ fn parse_ranges<'a>(
                 continue;
             }
         };
-        match taken.iter().find(|(other, _)| other.overlaps(&range)) {
-            Some((other, owner)) => {
-                problems.push(origin.problem(&field, text, overlap(&range, other, &resource.name, owner)));
-            }
-            None => {
-                taken.push((range, &resource.name));
-                ranges.push(range);
-            }
+        if let Some((other, owner)) = taken.iter().find(|(other, _)| other.overlaps(&range)) {
+            problems.push(origin.problem(&field, text, overlap(&range, other, &resource.name, owner)));
+        } else {
+            taken.push((range, &resource.name));
+            ranges.push(range);
         }
     }
     ranges

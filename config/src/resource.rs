@@ -28,10 +28,8 @@ impl Origin {
 
     /// A problem in `field` (named as in the custom resource) of this resource.
     pub fn problem(&self, field: &str, value: impl Into<String>, message: impl Into<String>) -> Problem {
-        let field = match self.legacy {
-            false => format!("{}.{field}", self.path),
-            true => format!("{}.{}", self.path, kebab(field)),
-        };
+        let field =
+            if self.legacy { format!("{}.{}", self.path, kebab(field)) } else { format!("{}.{field}", self.path) };
         Problem::new(self.object.clone(), field, value, message)
     }
 }

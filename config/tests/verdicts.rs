@@ -1,5 +1,7 @@
 //! What is accepted, what is refused, and the words it is refused with.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
+
 use ferrolb_api::v1beta1::{IPAddressPoolSpec, L2AdvertisementSpec};
 use ferrolb_config::{Class, Origin, Parsed, Resource, Resources, Scope, legacy, parse};
 use proptest::prelude::*;

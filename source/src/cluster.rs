@@ -1,0 +1,61 @@
+//! Everything that is known of the cluster at one moment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use ferrolb_config::{Labels, ObjectRef, Problem, Resources, Scope};
+
+use crate::object::{Endpoint, Node, ObjectKey, Service};
+
+/// Everything that is known of the cluster at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Cluster {
+    /// Services of every type.
+    pub services: BTreeMap<ObjectKey, Arc<Service>>,
+    /// Endpoints by the Service they belong to.
+    pub endpoints: BTreeMap<ObjectKey, Arc<Vec<Endpoint>>>,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, Arc<Node>>,
+    /// Labels of the namespaces that are known as objects.
+    pub namespaces: BTreeMap<String, Labels>,
+    /// The namespace of the configuration objects.
+    pub namespace: String,
+    /// The configuration, not yet checked.
+    pub resources: Resources,
+    /// What could not be read. What was read of the same place before stays in this state; see
+    /// [`Cluster::is_complete_for_allocation`].
+    pub problems: Vec<Problem>,
+    /// What is there but not for us.
+    pub skipped: Vec<Skipped>,
+}
+
+impl Cluster {
+    /// Whether everything could be read that the controller uses. Where not, nobody can know what an unreadable object
+    /// was going to say, so the configuration in force stays, and nothing is cleaned up.
+    pub fn is_complete_for_allocation(&self) -> bool {
+        self.problems.iter().all(|problem| problem.scope == Scope::Announcement)
+    }
+
+    /// The endpoints of a Service.
+    pub fn endpoints_of(&self, service: &ObjectKey) -> &[Endpoint] {
+        self.endpoints.get(service).map(|endpoints| endpoints.as_slice()).unwrap_or_default()
+    }
+}
+
+/// Something that was left out, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Skipped {
+    /// What.
+    pub object: ObjectRef,
+    /// Where it stands.
+    pub place: String,
+    /// Why, as a sentence.
+    pub reason: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.object, self.place, self.reason)
+    }
+}

@@ -1,0 +1,156 @@
+//! Status below `PATH/status/`: one file an object, replaced as a whole; events as JSON lines.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
+use ferrolb_api::v1beta1::IPAddressPoolStatus;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::STATUS;
+use crate::object::ObjectKey;
+use crate::writer::{Event, WriteError};
+
+/// `events.jsonl` grows to this many bytes; then it becomes `events.jsonl.1` and a new one begins.
+const EVENTS_LIMIT: u64 = 1 << 20;
+
+/// The writing side of a directory.
+#[derive(Debug)]
+pub(crate) struct StatusDirectory {
+    root: PathBuf,
+    /// Held open for the locks on them; the kernel gives them up when the process ends, however it ends.
+    locks: Mutex<Vec<File>>,
+}
+
+// === impl StatusDirectory ===
+
+impl StatusDirectory {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { root: path.join(STATUS), locks: Mutex::new(Vec::new()) }
+    }
+
+    /// Takes the lock `who`, or says that somebody else has it.
+    pub(crate) fn lock(&self, who: &str) -> Result<(), WriteError> {
+        let path = self.root.join(format!(".{who}.lock"));
+        let failed = |source: io::Error| WriteError { what: path.display().to_string(), source };
+        fs::create_dir_all(&self.root).map_err(failed)?;
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+        file.try_lock().map_err(|error| {
+            failed(match error {
+                fs::TryLockError::Error(error) => error,
+                fs::TryLockError::WouldBlock => io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    format!("another {who} works on this directory; stop one of them"),
+                ),
+            })
+        })?;
+        self.locks.lock().push(file);
+        Ok(())
+    }
+
+    pub(crate) fn write_service(&self, key: &ObjectKey, ips: &[IpAddr], pool: Option<&str>) -> Result<(), WriteError> {
+        let annotations: BTreeMap<&str, &str> = pool.map(|pool| (ALLOCATED_FROM_POOL, pool)).into_iter().collect();
+        let balancer = if ips.is_empty() {
+            json!({})
+        } else {
+            json!({ "ingress": ips.iter().map(|ip| json!({ "ip": ip })).collect::<Vec<_>>() })
+        };
+        let status = json!({ "loadBalancer": balancer });
+        self.write("services", "v1", "Service", key, &json!(annotations), &status)
+    }
+
+    pub(crate) fn write_pool(&self, key: &ObjectKey, status: IPAddressPoolStatus) -> Result<(), WriteError> {
+        self.write("ipaddresspools", "metallb.io/v1beta1", "IPAddressPool", key, &json!({}), &json!(status))
+    }
+
+    fn write(
+        &self,
+        plural: &str,
+        version: &str,
+        kind: &str,
+        key: &ObjectKey,
+        annotations: &Value,
+        status: &Value,
+    ) -> Result<(), WriteError> {
+        let mut metadata = json!({ "name": key.name, "namespace": key.namespace });
+        if annotations.as_object().is_some_and(|map| !map.is_empty())
+            && let Some(map) = metadata.as_object_mut()
+        {
+            map.insert("annotations".to_owned(), annotations.clone());
+        }
+        let object = json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "status": status });
+        let folder = self.root.join(plural).join(&key.namespace);
+        replace(&folder, &key.name, &object)
+            .map_err(|source| WriteError { what: format!("the status of {kind} {key}"), source })
+    }
+
+    /// Removes the files below `plural` whose object is gone.
+    pub(crate) fn retain(&self, plural: &str, exists: &dyn Fn(&ObjectKey) -> bool) -> Result<(), WriteError> {
+        let folder = self.root.join(plural);
+        retain(&folder, exists).map_err(|source| WriteError { what: folder.display().to_string(), source })
+    }
+
+    /// One line in one write, so that lines of several writers never mix.
+    pub(crate) fn append_event(&self, event: &Event) -> Result<(), WriteError> {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            time: String,
+            #[serde(flatten)]
+            event: &'a Event,
+        }
+        let path = self.root.join("events.jsonl");
+        let append = || -> io::Result<()> {
+            fs::create_dir_all(&self.root)?;
+            if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= EVENTS_LIMIT) {
+                fs::rename(&path, self.root.join("events.jsonl.1"))?;
+            }
+            let time = Timestamp::now().to_string();
+            let mut line = serde_json::to_vec(&Line { time, event })?;
+            line.push(b'\n');
+            OpenOptions::new().create(true).append(true).open(&path)?.write_all(&line)
+        };
+        append().map_err(|source| WriteError { what: path.display().to_string(), source })
+    }
+}
+
+/// Writes beside the file and renames: readers see the old one or the new one, never half of it.
+fn replace(folder: &Path, name: &str, object: &Value) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    let text = serde_yaml::to_string(object).map_err(io::Error::other)?;
+    let mut file = File::create(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    // The address is promised once the name points at it, also across a loss of power.
+    file.sync_all()?;
+    fs::rename(&temporary, folder.join(format!("{name}.yaml")))
+}
+
+fn retain(folder: &Path, exists: &dyn Fn(&ObjectKey) -> bool) -> io::Result<()> {
+    let namespaces = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for namespace in namespaces {
+        let namespace = namespace?;
+        let Ok(files) = fs::read_dir(namespace.path()) else { continue };
+        for file in files {
+            let file = file?;
+            let (file_name, namespace) = (file.file_name(), namespace.file_name());
+            let (Some(file_name), Some(namespace)) = (file_name.to_str(), namespace.to_str()) else { continue };
+            let Some(name) = file_name.strip_suffix(".yaml").filter(|name| !name.starts_with('.')) else { continue };
+            if !exists(&ObjectKey::new(namespace, name)) {
+                match fs::remove_file(file.path()) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    other => other?,
+                }
+            }
+        }
+    }
+    Ok(())
+}

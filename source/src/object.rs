@@ -1,0 +1,347 @@
+//! The few facts of Kubernetes' own kinds that ferrolb uses, in types of its own: small, checked, comparable.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use ferrolb_config::Labels;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+
+/// Namespace and name of a namespaced object; prints as `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// A key from its parts.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// How old an object is: those with a creation time first, the oldest first; the others in the order they were read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Age {
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
+    /// Where it was read: file and number of the document in it.
+    pub position: (String, usize),
+}
+
+impl Ord for Age {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let rank = |age: &Self| (age.created.is_none(), age.created);
+        rank(self).cmp(&rank(other)).then_with(|| self.position.cmp(&other.position))
+    }
+}
+
+impl PartialOrd for Age {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// IPv4 or IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        if ip.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
+/// `spec.ipFamilyPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FamilyPolicy {
+    /// One address.
+    #[default]
+    SingleStack,
+    /// Two addresses where possible.
+    PreferDualStack,
+    /// Two addresses or none.
+    RequireDualStack,
+}
+
+/// `spec.externalTrafficPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TrafficPolicy {
+    /// Every node passes traffic on to all endpoints.
+    #[default]
+    Cluster,
+    /// A node serves only endpoints of its own.
+    Local,
+}
+
+/// A port that a Service listens on, for telling whether two Services can share an address.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port {
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: String,
+    /// The port at the Service's address.
+    pub port: i32,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.protocol, self.port)
+    }
+}
+
+/// What ferrolb uses of a Service.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Service {
+    /// For order of claims.
+    pub age: Age,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether `spec.type` is `LoadBalancer`.
+    pub load_balancer: bool,
+    /// `spec.loadBalancerClass`.
+    pub class: Option<String>,
+    /// `spec.loadBalancerIP`.
+    pub requested_ip: Option<String>,
+    /// The families of its cluster IPs; empty while it has none.
+    pub cluster_families: Vec<Family>,
+    /// `spec.ipFamilies`.
+    pub families: Vec<Family>,
+    /// `spec.ipFamilyPolicy`.
+    pub family_policy: FamilyPolicy,
+    /// `spec.externalTrafficPolicy`.
+    pub traffic_policy: TrafficPolicy,
+    /// `spec.selector`.
+    pub selector: BTreeMap<String, String>,
+    /// `spec.ports`.
+    pub ports: Vec<Port>,
+    /// `status.loadBalancer.ingress[].ip`, in order.
+    pub ingress: Vec<IpAddr>,
+}
+
+impl Service {
+    /// Whether this Service is ours: a load balancer of class `class` (`None`: of no class).
+    pub fn is_ours(&self, class: Option<&str>) -> bool {
+        self.load_balancer && self.class.as_deref() == class
+    }
+}
+
+/// Whether a Service without cluster IPs is one that still waits for them, or one that an API server would have given
+/// them: a directory has no API server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterIps {
+    /// They count as they stand.
+    AsWritten,
+    /// Where the manifest leaves them open, their families are what an API server of both families would choose.
+    Defaulted,
+}
+
+impl Service {
+    /// Takes over what matters of a Service as the API has it.
+    pub fn project(service: &core::Service, age: Age, cluster_ips: ClusterIps) -> Self {
+        let spec = service.spec.clone().unwrap_or_default();
+        let families: Vec<Family> = spec.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
+        let family_policy = match spec.ip_family_policy.as_deref() {
+            Some("PreferDualStack") => FamilyPolicy::PreferDualStack,
+            Some("RequireDualStack") => FamilyPolicy::RequireDualStack,
+            _ => FamilyPolicy::SingleStack,
+        };
+        let written: Vec<&String> = match spec.cluster_ips.as_deref() {
+            Some(list) if !list.is_empty() => list.iter().collect(),
+            _ => spec.cluster_ip.iter().filter(|ip| !ip.is_empty()).collect(),
+        };
+        let cluster_families = if written.is_empty() && cluster_ips == ClusterIps::Defaulted {
+            defaulted(&families, family_policy)
+        } else {
+            written.iter().filter_map(|ip| ip.parse().ok()).map(Family::of).collect()
+        };
+        let families = if families.is_empty() { cluster_families.clone() } else { families };
+        let port = |port: &core::ServicePort| Port {
+            protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
+            port: port.port,
+        };
+        Self {
+            age,
+            labels: service.metadata.labels.clone().unwrap_or_default(),
+            annotations: service.metadata.annotations.clone().unwrap_or_default(),
+            load_balancer: spec.type_.as_deref() == Some("LoadBalancer"),
+            class: spec.load_balancer_class,
+            requested_ip: spec.load_balancer_ip.filter(|ip| !ip.is_empty()),
+            cluster_families,
+            families,
+            family_policy,
+            traffic_policy: match spec.external_traffic_policy.as_deref() {
+                Some("Local") => TrafficPolicy::Local,
+                _ => TrafficPolicy::Cluster,
+            },
+            selector: spec.selector.unwrap_or_default(),
+            ports: spec.ports.iter().flatten().map(port).collect(),
+            ingress: service.status.as_ref().map(ingress).unwrap_or_default(),
+        }
+    }
+}
+
+/// The addresses of a Service's status; names and whatever else stands there are left out.
+pub fn ingress(status: &core::ServiceStatus) -> Vec<IpAddr> {
+    let list = status.load_balancer.as_ref().and_then(|balancer| balancer.ingress.as_ref());
+    list.into_iter().flatten().filter_map(|ingress| ingress.ip.as_ref()?.parse().ok()).collect()
+}
+
+fn family(name: &str) -> Option<Family> {
+    match name {
+        "IPv4" => Some(Family::V4),
+        "IPv6" => Some(Family::V6),
+        _ => None,
+    }
+}
+
+fn defaulted(families: &[Family], policy: FamilyPolicy) -> Vec<Family> {
+    let first = families.first().copied().unwrap_or(Family::V4);
+    match (policy, families) {
+        (FamilyPolicy::SingleStack, _) | (FamilyPolicy::PreferDualStack, [_]) => vec![first],
+        (_, [_, _, ..]) => families.to_vec(),
+        (FamilyPolicy::RequireDualStack | FamilyPolicy::PreferDualStack, _) => match first {
+            Family::V4 => vec![Family::V4, Family::V6],
+            Family::V6 => vec![Family::V6, Family::V4],
+        },
+    }
+}
+
+/// What ferrolb uses of one endpoint of a Service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// Where it answers.
+    pub addresses: Vec<IpAddr>,
+    /// The node it runs on.
+    pub node: Option<String>,
+    /// Whether it can serve: ready, or terminating but still serving.
+    pub usable: bool,
+}
+
+/// The Service that an EndpointSlice belongs to, and its endpoints.
+pub fn project_endpoints(slice: &EndpointSlice) -> Option<(ObjectKey, Vec<Endpoint>)> {
+    let service = slice.metadata.labels.as_ref()?.get("kubernetes.io/service-name")?;
+    let namespace = slice.metadata.namespace.as_deref().unwrap_or("default");
+    let endpoints = slice.endpoints.iter().map(|endpoint| {
+        let conditions = endpoint.conditions.as_ref();
+        let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
+        let serving = conditions.and_then(|conditions| conditions.serving).unwrap_or(false);
+        Endpoint {
+            addresses: endpoint.addresses.iter().filter_map(|address| address.parse().ok()).collect(),
+            node: endpoint.node_name.clone(),
+            usable: ready || serving,
+        }
+    });
+    Some((ObjectKey::new(namespace, service), endpoints.collect()))
+}
+
+/// What ferrolb uses of a Node.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Node {
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `status.addresses` of type `InternalIP`, in order.
+    pub internal_ips: Vec<IpAddr>,
+    /// Whether the condition `NetworkUnavailable` is true.
+    pub network_unavailable: bool,
+}
+
+impl Node {
+    /// Takes over what matters of a Node as the API has it.
+    pub fn project(node: &core::Node) -> Self {
+        let status = node.status.clone().unwrap_or_default();
+        let addresses = status.addresses.unwrap_or_default();
+        let internal = addresses.iter().filter(|address| address.type_ == "InternalIP");
+        let conditions = status.conditions.unwrap_or_default();
+        Self {
+            labels: node.metadata.labels.clone().unwrap_or_default(),
+            internal_ips: internal.filter_map(|address| address.address.parse().ok()).collect(),
+            network_unavailable: conditions.iter().any(|c| c.type_ == "NetworkUnavailable" && c.status == "True"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(yaml: &str, cluster_ips: ClusterIps) -> Service {
+        Service::project(&serde_yaml::from_str(yaml).unwrap(), Age::default(), cluster_ips)
+    }
+
+    #[test]
+    fn families_come_from_the_cluster_ips() {
+        let dual = service("spec: {clusterIPs: [fd00::1, 10.0.0.1]}", ClusterIps::AsWritten);
+        assert_eq!(dual.cluster_families, [Family::V6, Family::V4]);
+        assert_eq!(dual.families, [Family::V6, Family::V4]);
+        let old = service("spec: {clusterIP: 10.0.0.1}", ClusterIps::AsWritten);
+        assert_eq!(old.cluster_families, [Family::V4]);
+        assert!(service("spec: {clusterIP: None}", ClusterIps::Defaulted).cluster_families.is_empty());
+    }
+
+    #[test]
+    fn without_an_api_server_open_cluster_ips_are_what_it_would_choose() {
+        let families = |yaml: &str| service(yaml, ClusterIps::Defaulted).cluster_families;
+        assert_eq!(families("spec: {type: LoadBalancer}"), [Family::V4]);
+        assert_eq!(families("spec: {ipFamilies: [IPv6]}"), [Family::V6]);
+        assert_eq!(families("spec: {ipFamilyPolicy: RequireDualStack}"), [Family::V4, Family::V6]);
+        assert!(service("spec: {type: LoadBalancer}", ClusterIps::AsWritten).cluster_families.is_empty());
+    }
+
+    #[test]
+    fn terminating_endpoints_that_still_serve_are_usable() {
+        let slice: EndpointSlice = serde_yaml::from_str(
+            "{metadata: {namespace: a, name: x, labels: {kubernetes.io/service-name: web}}, addressType: IPv4, endpoints: [\
+               {addresses: [10.0.0.1]}, {addresses: [10.0.0.2], conditions: {ready: false}}, \
+               {addresses: [10.0.0.3], conditions: {ready: false, serving: true, terminating: true}}]}",
+        )
+        .unwrap();
+        let (key, endpoints) = project_endpoints(&slice).unwrap();
+        assert_eq!(key, ObjectKey::new("a", "web"));
+        assert_eq!(endpoints.iter().map(|e| e.usable).collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn dated_objects_come_before_undated_ones() {
+        let age = |created: Option<&str>, file: &str| Age {
+            created: created.map(|text| text.parse().unwrap()),
+            position: (file.to_owned(), 0),
+        };
+        let mut ages = [
+            age(None, "a"),
+            age(Some("2026-01-02T00:00:00Z"), "b"),
+            age(Some("2026-01-01T00:00:00Z"), "c"),
+            age(None, "0"),
+        ];
+        ages.sort();
+        assert_eq!(ages.map(|age| age.position.0), ["c", "b", "0", "a"]);
+    }
+}

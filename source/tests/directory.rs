@@ -1,0 +1,262 @@
+//! The directory source as scripts and people rely on it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests may fail the test")]
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrolb_api::v1beta1::IPAddressPoolStatus;
+use ferrolb_config::ObjectRef;
+use ferrolb_source::{Cluster, Event, EventType, Location, ObjectKey, Writer, directory, open};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+const POOL: &str = "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\n\
+                    metadata: {name: default, namespace: lb}\nspec: {addresses: [10.10.52.0/24]}\n";
+const WEB: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n\
+                   spec: {type: LoadBalancer, clusterIP: 10.96.0.10, ports: [{port: 80}]}\n";
+
+fn directory(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        write(folder.path(), name, text);
+    }
+    folder
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn load(folder: &TempDir) -> Cluster {
+    directory::load(folder.path(), None).unwrap()
+}
+
+fn sentences(cluster: &Cluster) -> Vec<String> {
+    cluster.problems.iter().map(ToString::to_string).collect()
+}
+
+fn web() -> ObjectKey {
+    ObjectKey::new("default", "web")
+}
+
+#[test]
+fn manifests_lists_and_values_are_read_and_the_rest_is_named() {
+    let list = format!(
+        "apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Node, metadata: {{name: n1, labels: {{zone: a}}}}, \
+         status: {{addresses: [{{type: InternalIP, address: 192.0.2.1}}]}}}}\n---\n{WEB}"
+    );
+    let folder = directory(&[
+        ("a.yaml", &list),
+        ("deep/values.yml", "configInline: {address-pools: [{name: old, protocol: layer2, addresses: [10.0.0.0/24]}]}"),
+        (
+            "pool.json",
+            r#"{"apiVersion":"metallb.io/v1beta1","kind":"IPAddressPool","metadata":{"name":"p"},"spec":{"addresses":["10.1.0.0/24"]}}"#,
+        ),
+        ("deploy.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n---\nfoo: bar\n---\ny: no\n"),
+        ("notes.txt", "not yaml: ["),
+        (".hidden.yaml", "not yaml: ["),
+    ]);
+    let cluster = load(&folder);
+    assert_eq!(sentences(&cluster), Vec::<String>::new());
+    assert_eq!(cluster.nodes.keys().collect::<Vec<_>>(), ["n1"]);
+    assert!(cluster.services.contains_key(&web()));
+    let mut pools: Vec<&str> = cluster.resources.pools.iter().map(|pool| pool.name.as_str()).collect();
+    pools.sort_unstable();
+    assert_eq!(pools, ["old", "p"]);
+    assert_eq!(cluster.skipped.len(), 3, "{:?}", cluster.skipped);
+    assert_eq!(cluster.namespace, "ferrolb-system");
+}
+
+#[test]
+fn what_is_wrong_names_place_and_field() {
+    for (text, expected) in [
+        ("a: [", "File bad.yaml: is no YAML"),
+        ("a: 1\na: 2", "File bad.yaml: is no YAML"),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: http}]}",
+            "spec.ports[0].port = http",
+        ),
+        ("apiVersion: v1\nkind: Service\nmetadata: {name: ../web}", "metadata.name = ../web: must be a DNS name"),
+        (
+            "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: p}\nspec: {adresses: []}",
+            "missing field `addresses`",
+        ),
+        (
+            "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: p}\nspec: {addresses: [], autoAsign: no}",
+            "spec.autoAsign: unknown field",
+        ),
+        ("configInline: {}\nspeakers: {}", "unknown key \"speakers\""),
+    ] {
+        let cluster = load(&directory(&[("bad.yaml", text)]));
+        let found = sentences(&cluster);
+        assert!(found.iter().any(|sentence| sentence.contains(expected)), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn the_same_object_twice_names_both_places() {
+    let cluster = load(&directory(&[("a.yaml", WEB), ("b.yaml", WEB)]));
+    assert_eq!(
+        sentences(&cluster),
+        ["Service default/web: metadata.name = web: stands in a.yaml and again in b.yaml; remove one of the two"]
+    );
+}
+
+#[test]
+fn configuration_of_several_namespaces_needs_a_choice() {
+    let other = POOL.replace("name: default, namespace: lb", "name: other, namespace: lb2");
+    let folder = directory(&[("a.yaml", POOL), ("b.yaml", &other)]);
+    assert!(sentences(&load(&folder))[0].contains("several namespaces (lb, lb2)"));
+    let chosen = directory::load(folder.path(), Some("lb2")).unwrap();
+    assert!(chosen.problems.is_empty());
+    assert_eq!(chosen.resources.pools.len(), 1);
+    assert!(chosen.skipped[0].reason.contains("read from namespace lb2"));
+}
+
+#[test]
+fn a_written_status_wins_over_the_manifest_and_survives() {
+    let with_status = format!("{WEB}status: {{loadBalancer: {{ingress: [{{ip: 10.10.52.9}}]}}}}\n");
+    let folder = directory(&[("web.yaml", &with_status), ("pool.yaml", POOL)]);
+    assert_eq!(load(&folder).services[&web()].ingress, ["10.10.52.9".parse::<std::net::IpAddr>().unwrap()]);
+
+    let writer = Writer::directory(folder.path());
+    writer.service_status(&web(), &["10.10.52.0".parse().unwrap()], Some("default")).unwrap();
+    let service = Arc::clone(&load(&folder).services[&web()]);
+    assert_eq!(service.ingress, ["10.10.52.0".parse::<std::net::IpAddr>().unwrap()]);
+    assert_eq!(service.annotations["metallb.io/ip-allocated-from-pool"], "default");
+
+    writer.service_status(&web(), &[], None).unwrap();
+    assert!(load(&folder).services[&web()].ingress.is_empty());
+
+    writer.retain_services(&|_| false).unwrap();
+    assert!(!folder.path().join("status/services/default/web.yaml").exists());
+}
+
+#[test]
+fn status_files_are_as_the_contract_says() {
+    let folder = directory(&[]);
+    let writer = Writer::directory(folder.path());
+    writer.service_status(&web(), &["10.10.52.0".parse().unwrap()], Some("default")).unwrap();
+    let text = fs::read_to_string(folder.path().join("status/services/default/web.yaml")).unwrap();
+    let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    assert_eq!(
+        value,
+        serde_json::json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "web", "namespace": "default",
+                         "annotations": {"metallb.io/ip-allocated-from-pool": "default"}},
+            "status": {"loadBalancer": {"ingress": [{"ip": "10.10.52.0"}]}}
+        })
+    );
+    let counters = IPAddressPoolStatus { assigned_ipv4: 1, available_ipv4: 255, ..Default::default() };
+    writer.pool_status(&ObjectKey::new("lb", "default"), counters).unwrap();
+    let text = fs::read_to_string(folder.path().join("status/ipaddresspools/lb/default.yaml")).unwrap();
+    let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    assert_eq!(value["status"]["availableIPv4"], 255);
+
+    let object = ObjectRef::new("Service", "default", "web");
+    let event = Event {
+        event_type: EventType::Normal,
+        reason: "IPAllocated".into(),
+        message: "Assigned IP [\"10.10.52.0\"]".into(),
+        object,
+        source: "test".into(),
+    };
+    writer.event(&event).unwrap();
+    writer.event(&event).unwrap();
+    let lines = fs::read_to_string(folder.path().join("status/events.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 2);
+    let line: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&line["type"], &line["reason"]), (&"Normal".into(), &"IPAllocated".into()));
+    assert_eq!(line["object"], serde_json::json!({"kind": "Service", "namespace": "default", "name": "web"}));
+}
+
+#[test]
+fn two_controllers_never_work_on_one_directory() {
+    let folder = directory(&[]);
+    let first = Writer::directory(folder.path());
+    first.become_controller().unwrap();
+    let error = Writer::directory(folder.path()).become_controller().unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("another controller works on this directory"), "{source}");
+    drop(first);
+    Writer::directory(folder.path()).become_controller().unwrap();
+}
+
+struct Followed {
+    cluster: watch::Receiver<Arc<Cluster>>,
+    _folder: TempDir,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Followed {
+    fn new(folder: TempDir) -> Self {
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let location = Location::Directory(folder.path().to_owned());
+        let cluster = open(&location, None, &tasks, shutdown.clone()).unwrap().cluster;
+        Self { cluster, _folder: folder, shutdown, tasks }
+    }
+
+    async fn until(&mut self, what: &str, holds: impl Fn(&Cluster) -> bool) -> Arc<Cluster> {
+        let waited = tokio::time::timeout(Duration::from_secs(60), self.cluster.wait_for(|cluster| holds(cluster)));
+        Arc::clone(&waited.await.unwrap_or_else(|_| panic!("never {what}")).unwrap())
+    }
+
+    async fn end(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+#[tokio::test]
+async fn changes_are_followed_and_a_broken_file_keeps_what_it_last_said() {
+    let folder = directory(&[("pool.yaml", POOL)]);
+    let path = folder.path().to_owned();
+    let mut followed = Followed::new(folder);
+    assert_eq!(followed.cluster.borrow().resources.pools.len(), 1);
+
+    write(&path, "sub/web.yaml", WEB);
+    followed.until("saw the Service", |cluster| cluster.services.contains_key(&web())).await;
+
+    write(&path, "pool.yaml", "kind: [");
+    let broken = followed.until("saw the broken file", |cluster| !cluster.is_complete_for_allocation()).await;
+    assert_eq!(broken.resources.pools.len(), 1, "the last good content stays");
+
+    write(&path, "pool.yaml", &POOL.replace("10.10.52.0/24", "nonsense: [1"));
+    followed.until("still saw it broken", |cluster| !cluster.is_complete_for_allocation()).await;
+    write(&path, "pool.yaml", POOL);
+    followed.until("saw it mended", Cluster::is_complete_for_allocation).await;
+
+    fs::remove_file(path.join("sub/web.yaml")).unwrap();
+    followed.until("saw the Service go", |cluster| cluster.services.is_empty()).await;
+    Writer::directory(&path).service_status(&web(), &[], None).unwrap();
+    followed.end().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_being_written_in_place_keeps_its_last_content_until_it_is_closed() {
+    let folder = directory(&[("web.yaml", WEB)]);
+    let path = folder.path().to_owned();
+    let mut followed = Followed::new(folder);
+    let mut file = fs::File::create(path.join("web.yaml")).unwrap();
+    file.write_all(&WEB.as_bytes()[..20]).unwrap();
+    file.flush().unwrap();
+    // Another file's change makes everything be looked at again while the first one is half written.
+    write(&path, "pool.yaml", POOL);
+    let seen = followed.until("saw the pool", |cluster| !cluster.resources.pools.is_empty()).await;
+    assert!(seen.services.contains_key(&web()) && seen.is_complete_for_allocation());
+    file.write_all(WEB.replace("port: 80", "port: 81").as_bytes().get(20..).unwrap()).unwrap();
+    drop(file);
+    followed.until("saw the new port", |cluster| cluster.services[&web()].ports[0].port == 81).await;
+    followed.end().await;
+}

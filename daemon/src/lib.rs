@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The same start, health, metrics and end for both daemons. Knows no word of what they are for.
+
+mod failure;
+mod http;
+mod logging;
+mod shutdown;
+
+use clap::Args;
+pub use failure::{complain, sentence};
+pub use http::{HttpError, Readiness, serve};
+pub use logging::{LogLevel, init as init_logging};
+pub use shutdown::{Terminated, on_signal};
+
+/// Flags that every daemon has.
+#[derive(Debug, Clone, Args)]
+pub struct DaemonArgs {
+    /// How much to log.
+    #[arg(long, env = "FERROLB_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub log_level: LogLevel,
+    /// TCP port of /metrics on 127.0.0.1; 0 disables it.
+    #[arg(long, default_value_t = 9120)]
+    pub port: u16,
+    /// TCP port of /healthz and /readyz on 127.0.0.1; 0 disables it.
+    #[arg(long, default_value_t = 17472)]
+    pub health_probe_port: u16,
+}

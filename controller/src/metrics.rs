@@ -1,0 +1,86 @@
+//! The controller's metrics; the names are those that dashboards made for MetalLB look for.
+
+use std::collections::BTreeSet;
+
+use ferrolb_source::Family;
+use prometheus::{GaugeVec, IntCounter, IntGauge, Opts, Registry};
+
+use crate::allocator::{Allocator, Count};
+
+/// What `/metrics` shows of the controller.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// `metallb_k8s_client_updates_total`: states of the source that were worked on.
+    pub updates: IntCounter,
+    /// `metallb_k8s_client_update_errors_total`: statuses or events that could not be written.
+    pub update_errors: IntCounter,
+    /// `metallb_k8s_client_config_loaded_bool`: whether a configuration is in force.
+    pub config_loaded: IntGauge,
+    /// `metallb_k8s_client_config_stale_bool`: whether the newest configuration was refused.
+    pub config_stale: IntGauge,
+    total: [GaugeVec; 3],
+    in_use: [GaugeVec; 3],
+    pools: BTreeSet<String>,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Registers all of them.
+    ///
+    /// # Errors
+    /// A name is taken in this registry.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let client = |name: &str| format!("metallb_k8s_client_{name}");
+        let gauges = |kind: &str, help: &str| -> prometheus::Result<[GaugeVec; 3]> {
+            let gauge = |family: &str| -> prometheus::Result<GaugeVec> {
+                let name = format!("metallb_allocator_{family}addresses_{kind}");
+                let gauge = GaugeVec::new(Opts::new(name, help), &["pool"])?;
+                registry.register(Box::new(gauge.clone()))?;
+                Ok(gauge)
+            };
+            Ok([gauge("")?, gauge("ipv4_")?, gauge("ipv6_")?])
+        };
+        let metrics = Self {
+            updates: IntCounter::new(client("updates_total"), "States of the source that were worked on")?,
+            update_errors: IntCounter::new(client("update_errors_total"), "Writes that failed")?,
+            config_loaded: IntGauge::new(client("config_loaded_bool"), "1 if a configuration is in force")?,
+            config_stale: IntGauge::new(client("config_stale_bool"), "1 if the newest configuration was refused")?,
+            total: gauges("total", "Addresses of the pool")?,
+            in_use: gauges("in_use_total", "Distinct addresses of the pool that are in use")?,
+            pools: BTreeSet::new(),
+        };
+        registry.register(Box::new(metrics.updates.clone()))?;
+        registry.register(Box::new(metrics.update_errors.clone()))?;
+        registry.register(Box::new(metrics.config_loaded.clone()))?;
+        registry.register(Box::new(metrics.config_stale.clone()))?;
+        Ok(metrics)
+    }
+
+    /// Shows the counters of every pool there is, and none of a pool that is gone.
+    pub fn pools(&mut self, allocator: &Allocator) {
+        let now: BTreeSet<String> = allocator.pool_names().map(str::to_owned).collect();
+        for gone in self.pools.difference(&now) {
+            for gauge in self.total.iter().chain(&self.in_use) {
+                // It was never there if it is not there now.
+                drop(gauge.remove_label_values(&[gone]));
+            }
+        }
+        for pool in &now {
+            let count = |family| allocator.count(pool, family).unwrap_or_default();
+            let (v4, v6) = (count(Family::V4), count(Family::V6));
+            let both = Count { used: v4.used + v6.used, total: v4.total.saturating_add(v6.total) };
+            for ((total, in_use), count) in self.total.iter().zip(&self.in_use).zip([both, v4, v6]) {
+                total.with_label_values(&[pool]).set(approximate(count.total));
+                in_use.with_label_values(&[pool]).set(approximate(count.used));
+            }
+        }
+        self.pools = now;
+    }
+}
+
+/// Prometheus has floats only; beyond 2^53 the last digits are rounded.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn approximate(n: u128) -> f64 {
+    n as f64
+}

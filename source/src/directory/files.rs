@@ -132,6 +132,10 @@ fn scan(folder: &Path, prefix: &str, depth: usize, found: &mut BTreeMap<String, 
         let file_name = entry.file_name();
         let Some(name) = file_name.to_str().filter(|name| !name.starts_with('.')) else { continue };
         let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        // Of what is written there, only the addresses of Services are read back.
+        if is_status(&name) && !name.starts_with("status/services") {
+            continue;
+        }
         // Follows links; what vanished in between is gone.
         let Ok(metadata) = fs::metadata(entry.path()) else { continue };
         if metadata.is_dir() && depth < MAX_DEPTH {

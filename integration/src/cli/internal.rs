@@ -1,0 +1,68 @@
+//! The verbs with which `lab` starts itself; not for the keyboard.
+
+use std::net::SocketAddr;
+
+use clap::Subcommand;
+
+use super::probe::{self, ProbeArguments};
+use crate::error::Error;
+use crate::namespaces::{self, Orphaned};
+use crate::{backend, requirements, supervisor};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Internal {
+    /// Try to make the namespaces of a lab.
+    #[command(hide = true)]
+    TryNamespaces,
+    /// Make the namespaces of a lab and hold them.
+    #[command(hide = true)]
+    Cradle,
+    /// Be pid 1 of a lab.
+    #[command(hide = true)]
+    Init,
+    /// Supervise a lab.
+    #[command(hide = true)]
+    Supervise {
+        /// Process id of pid 1, as seen from outside.
+        #[arg(long)]
+        init_pid: u32,
+    },
+    /// Become a command in a place of the lab that this process is in.
+    #[command(hide = true)]
+    Inside {
+        #[arg(long)]
+        place: Option<String>,
+        #[arg(long)]
+        die_with_parent: bool,
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Answer HTTP requests with a name.
+    #[command(hide = true)]
+    Backend {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        answer: String,
+    },
+    /// Probe from where this process is.
+    #[command(hide = true)]
+    ProbeHere(ProbeArguments),
+}
+
+impl Internal {
+    pub(super) fn run(self) -> Result<u8, Error> {
+        match self {
+            Self::TryNamespaces => Ok(requirements::try_namespaces()),
+            Self::Cradle => namespaces::cradle(),
+            Self::Init => namespaces::init(),
+            Self::Supervise { init_pid } => supervisor::supervise(init_pid),
+            Self::Inside { place, die_with_parent, command } => {
+                let orphaned = if die_with_parent { Orphaned::Dies } else { Orphaned::Stays };
+                namespaces::inside(place.as_deref(), orphaned, &command)
+            }
+            Self::Backend { listen, answer } => backend::serve(listen, &answer),
+            Self::ProbeHere(arguments) => probe::here(&arguments),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The command line of `lab`.
+
+mod internal;
+mod probe;
+mod status;
+mod verbs;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::internal::Internal;
+use self::probe::ProbeArguments;
+use crate::error::{Error, chain};
+use crate::layout::MAX_NODES;
+use crate::output::Form;
+
+/// Nodes, a client and a gateway as network namespaces, with real ferrolb processes in them.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, max_term_width = 120)]
+struct Cli {
+    /// Name of the lab; labs with different names run side by side.
+    #[arg(long, global = true, env = "FERROLB_LAB", default_value = "lab", value_parser = lab_name)]
+    name: String,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start a lab and hold it; Ctrl-C ends it.
+    Up(UpArguments),
+    /// Show hosts, processes, services, who announces, and where the client sends.
+    Status {
+        /// Form of the output.
+        #[arg(long, value_enum, default_value_t)]
+        output: Form,
+    },
+    /// Crash a node: link down, every process on it killed.
+    Kill {
+        /// The node.
+        node: String,
+    },
+    /// Bring a crashed node back.
+    Heal {
+        /// The node.
+        node: String,
+    },
+    /// End a node's speaker with SIGTERM and wait until it has ended.
+    Stop {
+        /// The node.
+        node: String,
+    },
+    /// Start a node's speaker again.
+    Start {
+        /// The node.
+        node: String,
+    },
+    /// Kill the controller with SIGKILL and start it again.
+    RestartController,
+    /// Choose the nodes that have endpoints of default/web; none for no endpoints at all.
+    Endpoints {
+        /// The nodes.
+        nodes: Vec<String>,
+    },
+    /// Write a manifest into the lab's directory, or replace it.
+    Apply {
+        /// The file; `-` for standard input.
+        file: PathBuf,
+        /// Its name in the directory, when not that of the file.
+        #[arg(long = "as")]
+        called: Option<String>,
+    },
+    /// Remove a manifest from the lab's directory.
+    Remove {
+        /// Its name.
+        manifest: String,
+    },
+    /// Run a command on a host (gateway, control, node-N, client) or in the switch.
+    Exec {
+        /// Where.
+        place: String,
+        /// What.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Open a new TCP connection every few milliseconds from the client; report the longest time without success.
+    Probe(ProbeArguments),
+    /// Print what a process wrote.
+    Logs {
+        /// The process: controller, speaker-node-1, backend-node-1.
+        process: String,
+        /// Go on printing.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Print the events that the daemons wrote.
+    Events {
+        /// Go on printing.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// End a lab.
+    Down,
+    /// Say what this machine lacks to run a lab.
+    Check,
+    #[command(flatten)]
+    Internal(Internal),
+}
+
+#[derive(Debug, Args)]
+struct UpArguments {
+    /// Number of nodes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
+    nodes: u8,
+    /// File with the values (configInline, pools, ...); default: one layer2 pool, 10.10.52.0/24.
+    #[arg(long)]
+    values: Option<PathBuf>,
+    /// Start neither controller nor speakers.
+    #[arg(long)]
+    no_daemons: bool,
+    /// Driven by a program: events as JSON lines, ends with standard input; values `-` are a JSON string on its first
+    /// line.
+    #[arg(long, hide = true)]
+    managed: bool,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match verbs::run(&cli.name, cli.verb) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what went wrong. A reader that went away (`lab status | head`) is no news.
+fn complain(error: &Error) {
+    if let Error::System { source, .. } = error
+        && source.kind() == io::ErrorKind::BrokenPipe
+    {
+        return;
+    }
+    // When standard error is gone too, nobody is left to tell.
+    writeln!(io::stderr().lock(), "lab: {}", chain(error)).ok();
+}
+
+/// A name that can stand in a socket's address and on a command line.
+fn lab_name(text: &str) -> Result<String, String> {
+    let harmless = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if text.is_empty() || text.len() > 40 || text.starts_with('-') || !harmless {
+        return Err("a name has 1 to 40 lower-case letters, digits and dashes".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_for_exec_keeps_its_own_flags() {
+        let cli = Cli::parse_from(["lab", "exec", "client", "curl", "--name", "x", "-s", "http://10.10.52.0"]);
+        assert_eq!(cli.name, "lab");
+        assert!(
+            matches!(cli.verb, Verb::Exec { command, .. } if command == ["curl", "--name", "x", "-s", "http://10.10.52.0"])
+        );
+    }
+
+    #[test]
+    fn the_name_may_stand_before_and_after_the_verb() {
+        for line in [["lab", "--name", "two", "down"], ["lab", "down", "--name", "two"]] {
+            assert_eq!(Cli::parse_from(line).name, "two");
+        }
+        for wrong in ["", "-x", "Ä", "a b", "a/b"] {
+            assert!(lab_name(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The one place where the lab reads the clock: it measures real networks in real time.
+
+use std::time::Instant;
+
+/// The monotonic clock's present moment.
+#[expect(clippy::disallowed_methods, reason = "the lab is all edge; nothing in it runs on virtual time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Sleeps the calling thread: between two looks at a lab whose state cannot be awaited from outside.
+#[expect(clippy::disallowed_methods, reason = "the synchronous handle polls; its deadline is the caller's")]
+pub(crate) fn pause(duration: std::time::Duration) {
+    std::thread::sleep(duration);
+}

@@ -1,0 +1,68 @@
+//! What `lab up` prints: lines for a person with the time since the start, or events as JSON lines for a program.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use super::Audience;
+use crate::clock;
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::output::print;
+use crate::protocol::Event;
+
+/// The writer of `lab up`.
+pub(super) struct Report {
+    audience: Audience,
+    name: String,
+    began: Instant,
+}
+
+impl Report {
+    pub(super) fn new(audience: Audience, name: &str) -> Self {
+        Self { audience, name: name.to_owned(), began: clock::now() }
+    }
+
+    /// Prints what happened.
+    pub(super) fn event(&mut self, event: &Event) -> Result<(), Error> {
+        let text = match self.audience {
+            Audience::Program => serde_json::to_string(event)? + "\n",
+            Audience::Person => {
+                let seconds = self.began.elapsed().as_secs_f64();
+                let mut text = format!("{seconds:8.3}  {event}\n");
+                if let Event::Ready { layout } = event {
+                    text.push_str(&how_to_reach(&self.name, layout));
+                }
+                text
+            }
+        };
+        print(&text)
+    }
+
+    /// Prints that the lab is gone.
+    pub(super) fn down(&mut self) -> Result<(), Error> {
+        match self.audience {
+            Audience::Program => Ok(()),
+            Audience::Person => self.event(&Event::Progress { text: "down: nothing is left".to_owned() }),
+        }
+    }
+}
+
+fn how_to_reach(name: &str, layout: &Layout) -> String {
+    let mut text = String::from("\n");
+    for host in layout.hosts() {
+        let pods = host.pod.as_ref().map(|pod| format!("  pods {}", pod.cidr)).unwrap_or_default();
+        writeln!(text, "    {:<9} {:<13} {}{pods}", host.name, host.address, host.mac).ok();
+    }
+    let option = if name == "lab" { String::new() } else { format!(" --name {name}") };
+    write!(
+        text,
+        "\n  In another terminal:\n\
+         \x20   cargo lab{option} status\n\
+         \x20   cargo lab{option} exec client curl --no-progress-meter http://10.10.52.0\n\
+         \x20   cargo lab{option} kill node-1        cargo lab{option} heal node-1\n\
+         \x20   cargo lab{option} probe 10.10.52.0:80 --for 5s\n\
+         \x20 Ctrl-C here, or cargo lab{option} down, ends it.\n\n"
+    )
+    .ok();
+    text
+}

@@ -1,0 +1,166 @@
+//! The `lab up` process that a [`Lab`](super::Lab) holds.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use crate::binaries;
+use crate::error::{Error, system};
+use crate::layout::Layout;
+use crate::protocol::Event;
+
+/// How a lab is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Name of the lab; a new one every time when not given. Labs with different names run side by side.
+    pub name: Option<String>,
+    /// Number of nodes, 1 to 80. Default 3.
+    pub nodes: u8,
+    /// Text of `values.yaml`. Default: one layer2 pool, 10.10.52.0/24.
+    pub values: Option<String>,
+    /// Whether controller and speakers run. Default: they do.
+    pub daemons: Daemons,
+    /// Whether the lab's events are also printed to standard error. Default: they are not.
+    pub echo: bool,
+}
+
+/// Whether controller and speakers run in a lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Daemons {
+    /// They run; their binaries lie beside `lab`.
+    #[default]
+    Run,
+    /// Only the network, the backends and kube-proxy's rules.
+    None,
+}
+
+/// A `lab up` whose standard input this process holds: when that closes, for whatever reason, the lab goes down.
+#[derive(Debug)]
+pub(super) struct Holder {
+    process: Child,
+    stdin: Option<ChildStdin>,
+    history: Arc<Mutex<Vec<Event>>>,
+    listener: Option<JoinHandle<()>>,
+}
+
+// === impl Options ===
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { name: None, nodes: 3, values: None, daemons: Daemons::default(), echo: false }
+    }
+}
+
+impl Options {
+    /// A name that no other lab of this machine's user has.
+    fn unique_name() -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        format!("lab-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+// === impl Holder ===
+
+impl Holder {
+    /// Starts `lab up` and waits until the lab is ready.
+    pub(super) fn start(options: Options) -> Result<(String, Self, Layout), Error> {
+        let lab = binaries::lab()?;
+        let Options { name, nodes, values, daemons, echo } = options;
+        let name = name.unwrap_or_else(Options::unique_name);
+        let mut process = up(lab, &name, nodes, values.is_some(), daemons).spawn().map_err(system("start `lab up`"))?;
+        let mut stdin = process.stdin.take();
+        let stdout = process.stdout.take();
+        let mut holder = Self { process, stdin: None, history: Arc::default(), listener: None };
+        if let (Some(stdin), Some(values)) = (&mut stdin, values) {
+            let line = serde_json::to_string(&values)? + "\n";
+            stdin.write_all(line.as_bytes()).map_err(system("hand over the values"))?;
+        }
+        holder.stdin = stdin;
+        let mut lines = BufReader::new(stdout.ok_or_else(|| Error::Ended { reason: "it has no output".to_owned() })?);
+        let layout = holder.await_ready(&mut lines, echo)?;
+        holder.listen(lines, echo)?;
+        Ok((name, holder, layout))
+    }
+
+    /// Closes the lab's standard input and waits until it is gone.
+    pub(super) fn end(mut self) -> Result<(), Error> {
+        self.finish()
+    }
+
+    pub(super) fn history(&self) -> Vec<Event> {
+        self.history.lock().clone()
+    }
+
+    fn await_ready(&mut self, lines: &mut BufReader<ChildStdout>, echo: bool) -> Result<Layout, Error> {
+        loop {
+            let mut line = String::new();
+            if lines.read_line(&mut line).map_err(system("hear from `lab up`"))? == 0 {
+                return Err(Error::Ended { reason: "it was never ready".to_owned() });
+            }
+            let event = remember(&self.history, &line, echo)?;
+            if let Event::Ready { layout } = event {
+                return Ok(layout);
+            }
+            if let Event::Failed { reason } = event {
+                return Err(Error::Ended { reason });
+            }
+        }
+    }
+
+    /// Reads on in the background: a lab whose events nobody reads would come to a halt.
+    fn listen(&mut self, lines: BufReader<ChildStdout>, echo: bool) -> Result<(), Error> {
+        let history = Arc::clone(&self.history);
+        let listener = std::thread::Builder::new().name("lab-events".to_owned()).spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                // A line that cannot be read is one event less in the history.
+                remember(&history, &line, echo).ok();
+            }
+        });
+        self.listener = Some(listener.map_err(system("start the thread that hears events"))?);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        self.stdin = None;
+        let status = self.process.wait().map_err(system("wait for the lab's end"))?;
+        if let Some(listener) = self.listener.take() {
+            listener.join().map_err(|_panic| Error::Ended { reason: "its listener panicked".to_owned() })?;
+        }
+        if status.success() { Ok(()) } else { Err(Error::Ended { reason: format!("`lab up` ended with {status}") }) }
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // Nobody is left to tell.
+        self.finish().ok();
+    }
+}
+
+fn up(lab: PathBuf, name: &str, nodes: u8, with_values: bool, daemons: Daemons) -> Command {
+    let mut command = Command::new(lab);
+    command.args(["--name", name, "up", "--managed", "--nodes"]).arg(nodes.to_string());
+    if with_values {
+        command.args(["--values", "-"]);
+    }
+    if daemons == Daemons::None {
+        command.arg("--no-daemons");
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+#[expect(clippy::print_stderr, reason = "asked for by `Options::echo`; tests capture it")]
+fn remember(history: &Mutex<Vec<Event>>, line: &str, echo: bool) -> Result<Event, Error> {
+    let event: Event = serde_json::from_str(line)?;
+    if echo {
+        eprintln!("lab: {event}");
+    }
+    history.lock().push(event.clone());
+    Ok(event)
+}

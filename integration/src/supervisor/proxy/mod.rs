@@ -1,0 +1,168 @@
+//! kube-proxy's place: on every node, nftables rules that lead an address of a load balancer to its endpoints.
+//!
+//! Level-triggered: at every change of the manifest directory it reads all of it, works out every node's rules, and
+//! loads those that differ.
+
+mod objects;
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub(super) use self::objects::Objects;
+use super::command::Runner;
+use super::events::Events;
+use crate::error::{Error, chain};
+use crate::layout::Layout;
+use crate::protocol::{Event, ServiceState};
+
+/// One token: "look again". What comes while one waits is the same wish.
+const WISHES: usize = 1;
+/// How soon to look again after a change. A folder that is made and filled at once is filled before its watch exists.
+const SECOND_LOOK: Duration = Duration::from_millis(100);
+/// How soon to try again where rules could not be loaded: the node was just killed, and `nft` on it.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Keeps the rules of all nodes.
+pub(super) struct Proxy {
+    runner: Runner,
+    events: Arc<Events>,
+    layout: Layout,
+    folder: PathBuf,
+    /// What was read last; shared with whoever asks for the state.
+    latest: Arc<Mutex<Objects>>,
+    /// What is loaded on every node.
+    loaded: BTreeMap<String, String>,
+}
+
+impl Proxy {
+    pub(super) fn new(
+        runner: Runner,
+        events: Arc<Events>,
+        layout: Layout,
+        folder: &Path,
+        latest: Arc<Mutex<Objects>>,
+    ) -> Self {
+        Self { runner, events, layout, folder: folder.to_owned(), latest, loaded: BTreeMap::new() }
+    }
+
+    /// Follows the directory until it is dropped. Cancel-safe in the only way that matters here: a node's rules are
+    /// loaded as a whole or not at all.
+    pub(super) async fn run(mut self) -> Result<Infallible, notify::Error> {
+        let (wish, mut wishes) = mpsc::channel(WISHES);
+        let mut watcher = RecommendedWatcher::new(
+            move |event: notify::Result<notify::Event>| {
+                if event.is_ok_and(|event| !changes_something(event.kind)) {
+                    return;
+                }
+                // Full: somebody is told already.
+                wish.try_send(()).ok();
+            },
+            notify::Config::default(),
+        )?;
+        watcher.watch(&self.folder, RecursiveMode::Recursive)?;
+        let mut look_again = Some(SECOND_LOOK);
+        loop {
+            let complete = self.converge().await;
+            let changed = match look_again {
+                Some(soon) => timeout(soon, wishes.recv()).await.is_ok(),
+                None => wishes.recv().await.is_some(),
+            };
+            look_again = match (changed, complete) {
+                (true, _) => Some(SECOND_LOOK),
+                (false, true) => None,
+                (false, false) => Some(RETRY),
+            };
+        }
+    }
+
+    /// Brings every node to what the directory says; whether that worked everywhere.
+    async fn converge(&mut self) -> bool {
+        let objects = match Objects::read(&self.folder) {
+            Ok(objects) => objects,
+            Err(error) => {
+                self.warn(format!("the manifest directory cannot be read: {error}")).await;
+                return false;
+            }
+        };
+        let before = std::mem::replace(&mut *self.latest.lock(), objects.clone());
+        self.tell_differences(&before, &objects).await;
+
+        let mut loads = JoinSet::new();
+        for node in self.layout.nodes() {
+            let rules = rules::rules(&node.name, &objects);
+            if self.loaded.get(&node.name) != Some(&rules) {
+                let (runner, name) = (self.runner.clone(), node.name.clone());
+                loads.spawn(async move {
+                    let result = runner.nft(&name, &rules).await;
+                    (name, rules, result)
+                });
+            }
+        }
+        let mut complete = true;
+        while let Some(Ok((name, rules, result))) = loads.join_next().await {
+            match result {
+                Ok(()) => drop(self.loaded.insert(name, rules)),
+                Err(error) => {
+                    complete = false;
+                    self.warn_of(&name, &error).await;
+                }
+            }
+        }
+        complete
+    }
+
+    /// Says which addresses came and went, and which files cannot be read any more.
+    async fn tell_differences(&self, before: &Objects, now: &Objects) {
+        for problem in now.problems.difference(&before.problems) {
+            self.warn(problem.clone()).await;
+        }
+        let keys: BTreeSet<&String> = before.services.keys().chain(now.services.keys()).collect();
+        for key in keys {
+            let addresses =
+                |objects: &Objects| objects.services.get(key).map(|s| s.addresses.clone()).unwrap_or_default();
+            let (old, new) = (addresses(before), addresses(now));
+            if old != new {
+                self.events.emit(Event::Addresses { service: key.clone(), addresses: new }).await;
+            }
+        }
+    }
+
+    async fn warn(&self, text: String) {
+        self.events.emit(Event::Warning { text }).await;
+    }
+
+    async fn warn_of(&self, node: &str, error: &Error) {
+        self.warn(format!("the proxy rules of {node} were not loaded: {}", chain(error))).await;
+    }
+}
+
+/// Reading is no change, except that closing a file which was written to is the end of one.
+fn changes_something(kind: EventKind) -> bool {
+    !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
+}
+
+/// The services for display.
+pub(super) fn service_states(objects: &Objects) -> Vec<ServiceState> {
+    let states = objects.services.iter().map(|(name, service)| {
+        let endpoints: BTreeSet<_> =
+            service.ports.iter().flat_map(|port| port.endpoints.iter().map(|endpoint| endpoint.address)).collect();
+        ServiceState {
+            name: name.clone(),
+            addresses: service.addresses.clone(),
+            ports: service.ports.iter().map(|port| port.number).collect(),
+            endpoints: endpoints.into_iter().collect(),
+        }
+    });
+    states.collect()
+}

@@ -1,0 +1,60 @@
+//! The interfaces an announcement may use, as the caller describes them.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use pnet_base::MacAddr;
+
+/// An interface that may announce. Which ones may is the caller's choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Name in this network namespace, for example `eth0`.
+    pub name: String,
+    /// Kernel index, positive and unique while the interface exists.
+    pub index: u32,
+    /// The hardware address neighbours shall learn.
+    pub mac: MacAddr,
+    /// Whether frames can be sent and received: administratively up, with carrier.
+    pub up: bool,
+}
+
+/// Which of the interfaces an address is announced on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interfaces {
+    /// Every interface the announcer knows.
+    All,
+    /// Interfaces of exactly these names; a name nobody bears is no error.
+    Named(BTreeSet<String>),
+}
+
+impl Interfaces {
+    /// Whether the interface called `name` is one of these.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.contains(name),
+        }
+    }
+
+    /// Adds those of `other`.
+    pub(crate) fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::All, _) => {}
+            (this @ Self::Named(_), Self::All) => *this = Self::All,
+            (Self::Named(names), Self::Named(more)) => names.extend(more),
+        }
+    }
+}
+
+/// A router reached through an interface. Routers keep ARP entries for hours and some ignore gratuitous frames, so each
+/// round of an announcement also asks the router for its own address with the VIP as sender, which every ARP
+/// implementation learns from (RFC 826, packet reception).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gateway {
+    /// Index of the interface that leads to it.
+    pub index: u32,
+    /// Its protocol address.
+    pub address: Ipv4Addr,
+    /// Its hardware address if known; else the request is broadcast.
+    pub mac: Option<MacAddr>,
+}

@@ -1,0 +1,128 @@
+//! The whole story of one Service, from the same facts and functions that the plan is made with.
+
+use std::net::IpAddr;
+
+use ferrolb_gossip::NodeName;
+use ferrolb_source::ObjectKey;
+use serde::{Deserialize, Serialize};
+
+use super::{Reason, Snapshot, eligibility, plan};
+
+/// What one node has to do with the Service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeVerdict {
+    /// The node.
+    pub node: String,
+    /// Whether it may announce.
+    pub eligible: bool,
+    /// Its part, as a sentence.
+    pub reason: String,
+}
+
+/// The whole story.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// `namespace/name`.
+    pub service: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The pool they are from.
+    pub pool: Option<String>,
+    /// The L2Advertisements that announce it.
+    pub advertisements: Vec<String>,
+    /// Endpoints that can serve, of all endpoints.
+    pub endpoints: (usize, usize),
+    /// The node that announces it.
+    pub owner: Option<String>,
+    /// How often the address has changed hands; 0 while nobody has claimed it.
+    pub epoch: u64,
+    /// The answer in one sentence.
+    pub summary: String,
+    /// Every node, in order of name.
+    pub nodes: Vec<NodeVerdict>,
+}
+
+/// Tells the story of a Service; `None`: there is no such Service.
+pub fn explain(snapshot: &Snapshot, key: &ObjectKey) -> Option<Explanation> {
+    let service = snapshot.cluster.services.get(key)?;
+    let mut story = Explanation {
+        service: key.to_string(),
+        addresses: service.ingress.clone(),
+        pool: None,
+        advertisements: Vec::new(),
+        endpoints: {
+            let all = snapshot.cluster.endpoints_of(key);
+            (all.iter().filter(|endpoint| endpoint.usable).count(), all.len())
+        },
+        owner: None,
+        epoch: 0,
+        summary: String::new(),
+        nodes: Vec::new(),
+    };
+    story.summary = match &snapshot.config {
+        _ if !service.load_balancer => "it is not of type LoadBalancer".to_owned(),
+        _ if !service.is_ours(snapshot.options.class.as_deref()) => {
+            format!("its loadBalancerClass is {:?}, which is not ours", service.class.as_deref().unwrap_or_default())
+        }
+        _ if service.ingress.is_empty() => "the controller has not given it an address; see its events".to_owned(),
+        None => "this speaker has no configuration in force".to_owned(),
+        Some(config) => {
+            story.pool = config.pool_of(&service.ingress).map(|pool| pool.name.clone());
+            let ads = config.l2_advertisements.iter();
+            let pool = story.pool.clone().unwrap_or_default();
+            let ads = ads.filter(|ad| ad.pools.contains(&pool) && ad.matches_service(&service.labels));
+            story.advertisements = ads.map(|ad| ad.name.clone()).collect();
+            let assessment = eligibility::assess(snapshot, config, key, service);
+            summarise(snapshot, key, &assessment, &mut story)
+        }
+    };
+    Some(story)
+}
+
+fn summarise(
+    snapshot: &Snapshot,
+    key: &ObjectKey,
+    assessment: &eligibility::Assessment,
+    story: &mut Explanation,
+) -> String {
+    if let Some(reason) = &assessment.nobody {
+        return format!("announced from nowhere: {reason}");
+    }
+    let mine = plan(snapshot).verdicts.into_iter().find(|verdict| verdict.service == key.to_string());
+    let owner: Option<NodeName> = mine.as_ref().and_then(|verdict| verdict.owner.clone());
+    story.owner = owner.as_ref().map(ToString::to_string);
+    let claim = story.addresses.first().and_then(|vip| snapshot.view.claims.get(vip));
+    story.epoch = claim.map_or(0, |held| held.claim.epoch);
+    let known = snapshot.cluster.nodes.keys().map(|name| NodeName::from(name.as_str()));
+    let mut names: Vec<NodeName> = known.chain(snapshot.view.members.keys().cloned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    story.nodes = names
+        .into_iter()
+        .map(|node| {
+            let hindrance = assessment.node(&node);
+            let reason = match &hindrance {
+                Some(reason) => reason.to_string(),
+                None if owner.as_ref() == Some(&node) => "announces it".to_owned(),
+                None => "stands by".to_owned(),
+            };
+            NodeVerdict { node: node.to_string(), eligible: hindrance.is_none(), reason }
+        })
+        .collect();
+    match (owner, mine) {
+        (Some(owner), _) => {
+            let claim = claim.map(|held| held.claim.epoch);
+            let how = match claim {
+                Some(1) => "the first to own it".to_owned(),
+                Some(epoch) => format!("owner number {epoch}"),
+                None => "by rank".to_owned(),
+            };
+            format!(
+                "announced from {owner}: alive, eligible, {how}; it stays there until the node fails, leaves or may no longer"
+            )
+        }
+        (None, Some(verdict)) if verdict.announce => format!("announced from here: {}", verdict.reason),
+        (None, Some(verdict)) => format!("announced from nowhere right now: {}", verdict.reason),
+        (None, None) => format!("announced from nowhere: {}", Reason::NoEligibleNode),
+    }
+}

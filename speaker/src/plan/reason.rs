@@ -1,0 +1,123 @@
+//! Why an address is announced from here, or why not: one type for logs, events, status and the command line.
+
+use std::fmt;
+
+use ferrolb_gossip::NodeName;
+use serde::{Serialize, Serializer};
+
+/// Why (not). Prints as a sentence for people; [`Reason::code`] is the word for tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// This node holds the claim and announces.
+    Owner,
+    /// This node holds the claim, should not any more, and announces until its successor does.
+    HandingOver {
+        /// The node that is expected to claim.
+        to: NodeName,
+    },
+    /// Another node announces.
+    OwnedBy {
+        /// That node.
+        owner: NodeName,
+    },
+    /// Nobody announces yet.
+    Vacant {
+        /// The node that is expected to.
+        expected: NodeName,
+    },
+    /// This speaker has not yet learned from its peers who announces what.
+    NotReady,
+    /// The node is not among the living members.
+    NotAMember,
+    /// There is no Node object of this name.
+    NodeUnknown,
+    /// No pool holds the Service's addresses.
+    IpNotAllowed,
+    /// No L2Advertisement is for the pool.
+    NotAdvertised {
+        /// The pool.
+        pool: String,
+    },
+    /// L2Advertisements of the pool select other Services.
+    NoMatchingAdvertisement,
+    /// L2Advertisements of the Service select other nodes.
+    NodeNotSelected,
+    /// No endpoint can serve, anywhere.
+    NoEndpoints,
+    /// `externalTrafficPolicy: Local`, and no endpoint on the node can serve.
+    NoLocalEndpoints,
+    /// A Service that shares its address cannot be announced by advertisements that select Services.
+    SharedIpWithServiceSelector,
+    /// The node's condition NetworkUnavailable is true.
+    NodeNetworkUnavailable,
+    /// The node carries the label `node.kubernetes.io/exclude-from-external-load-balancers`.
+    NodeLabeledExcludeBalancers,
+    /// Nothing is wrong with the Service, but no node may announce it.
+    NoEligibleNode,
+}
+
+impl Reason {
+    /// Whether the address is announced from here.
+    pub fn announces(&self) -> bool {
+        matches!(self, Self::Owner | Self::HandingOver { .. })
+    }
+
+    /// The word for tools; where MetalLB logs the same reason, its word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::HandingOver { .. } => "handingOver",
+            Self::OwnedBy { .. } => "notOwner",
+            Self::Vacant { .. } => "vacant",
+            Self::NotReady => "notReady",
+            Self::NotAMember => "notAMember",
+            Self::NodeUnknown => "nodeUnknown",
+            Self::IpNotAllowed => "ipNotAllowed",
+            Self::NotAdvertised { .. } => "notAdvertised",
+            Self::NoMatchingAdvertisement => "noMatchingAdvertisement",
+            Self::NodeNotSelected => "nodeNotSelected",
+            Self::NoEndpoints => "noEndpoints",
+            Self::NoLocalEndpoints => "noLocalEndpoints",
+            Self::SharedIpWithServiceSelector => "sharedIPWithServiceSelector",
+            Self::NodeNetworkUnavailable => "nodeNetworkUnavailable",
+            Self::NodeLabeledExcludeBalancers => "nodeLabeledExcludeBalancers",
+            Self::NoEligibleNode => "noEligibleNode",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Owner => f.write_str("this node owns the address"),
+            Self::HandingOver { to } => write!(f, "announced from here until {to} takes over"),
+            Self::OwnedBy { owner } => write!(f, "{owner} owns the address"),
+            Self::Vacant { expected } => write!(f, "nobody owns the address yet; {expected} is expected to"),
+            Self::NotReady => f.write_str("this speaker is still learning from its peers who owns what"),
+            Self::NotAMember => f.write_str("the node is not among the living members"),
+            Self::NodeUnknown => f.write_str("there is no Node object for this member"),
+            Self::IpNotAllowed => f.write_str("no pool holds all of the service's addresses"),
+            Self::NotAdvertised { pool } => write!(f, "no L2Advertisement is for pool {pool:?}"),
+            Self::NoMatchingAdvertisement => f.write_str("no L2Advertisement of the pool selects this service"),
+            Self::NodeNotSelected => f.write_str("no L2Advertisement of the service selects this node"),
+            Self::NoEndpoints => f.write_str("the service has no endpoint that can serve"),
+            Self::NoLocalEndpoints => {
+                f.write_str("externalTrafficPolicy is Local and no endpoint on this node can serve")
+            }
+            Self::SharedIpWithServiceSelector => f.write_str(
+                "a service that shares its address is not announced by an L2Advertisement with serviceSelectors",
+            ),
+            Self::NodeNetworkUnavailable => {
+                f.write_str("the node's network is unavailable (condition NetworkUnavailable)")
+            }
+            Self::NodeLabeledExcludeBalancers => write!(f, "the node carries the label {}", ferrolb_api::EXCLUDE_LABEL),
+            Self::NoEligibleNode => f.write_str("no living node may announce the service"),
+        }
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}: {self}", self.code()))
+    }
+}

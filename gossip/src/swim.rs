@@ -1,0 +1,164 @@
+//! The edge to foca: its configuration, what it wants done, and how claims ride on its datagrams.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use foca::{BroadcastHandler, Foca, Invalidates, Notification, PeriodicParams, PostcardCodec, Runtime, Timer};
+use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
+
+use crate::claim::Claim;
+use crate::identity::Identity;
+use crate::profile::Profile;
+use crate::seal::envelope::MAX_BODY;
+
+/// SWIM as we run it.
+pub(crate) type Swim = Foca<Identity, PostcardCodec, StdRng, ClaimRelay>;
+
+/// A member that went down is remembered for this long, so that old news cannot bring it back.
+const REMOVE_DOWN_AFTER: Duration = Duration::from_secs(3600);
+
+/// How often random members are asked who else there is; repair that the digests make all but superfluous.
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// More claims than one datagram of 1184 bytes can hold, and the inbox is emptied after each. A full inbox would lose news
+/// that the next digest repairs.
+const INBOX: usize = 256;
+
+/// What foca wants done.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) sends: Vec<(Identity, Vec<u8>)>,
+    pub(crate) timers: Vec<(Duration, Timer<Identity>)>,
+    pub(crate) events: Vec<Event>,
+}
+
+/// What foca noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A member is alive.
+    Up(Identity),
+    /// A member went down.
+    Down(Identity),
+    /// A member goes on under a newer identity.
+    Renamed {
+        /// Who it was.
+        old: Identity,
+        /// Who it is.
+        new: Identity,
+    },
+    /// There is a first member.
+    Active,
+    /// There is no member any more.
+    Idle,
+    /// We were declared down and go on under a renewed identity.
+    Rejoined,
+    /// Our probe of a member failed.
+    ProbeFailed(Identity),
+}
+
+/// An item of news that rides on foca's datagrams: a tag and a claim. Items with another tag are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Item(u8, Claim);
+
+/// The tag of claims.
+const CLAIM: u8 = 1;
+
+/// Hands claims that came with foca's datagrams to the machine, which decides about them.
+pub(crate) struct ClaimRelay {
+    inbox: SyncSender<Claim>,
+}
+
+/// Newer news about an address replaces older.
+pub(crate) struct About(IpAddr);
+
+/// foca's settings for a profile.
+pub(crate) fn foca_config(profile: &Profile) -> foca::Config {
+    let periodic = |frequency, num_members| Some(PeriodicParams { frequency, num_members });
+    foca::Config {
+        probe_period: profile.probe_period,
+        // foca judges a probe when the next period starts, so the indirect probes must come before.
+        probe_rtt: profile.probe_rtt.min(profile.probe_period / 2),
+        num_indirect_probes: profile.indirect_probes,
+        max_transmissions: profile.max_transmissions,
+        suspect_to_down_after: profile.suspect,
+        remove_down_after: Some(REMOVE_DOWN_AFTER),
+        max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_BODY - 1),
+        notify_down_members: true,
+        periodic_announce: periodic(ANNOUNCE_INTERVAL, NonZeroUsize::MIN),
+        periodic_announce_to_down_members: periodic(ANNOUNCE_INTERVAL, NonZeroUsize::MIN.saturating_add(1)),
+        periodic_gossip: periodic(profile.gossip_interval, profile.gossip_fanout),
+    }
+}
+
+/// A relay and where its claims come out.
+pub(crate) fn claim_relay() -> (ClaimRelay, Receiver<Claim>) {
+    let (inbox, claims) = sync_channel(INBOX);
+    (ClaimRelay { inbox }, claims)
+}
+
+/// A claim as an item for foca.
+pub(crate) fn broadcast_item(claim: &Claim) -> Option<Vec<u8>> {
+    postcard::to_allocvec(&Item(CLAIM, claim.clone())).ok()
+}
+
+// === impl Effects ===
+
+impl Effects {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.sends.is_empty() && self.timers.is_empty() && self.events.is_empty()
+    }
+}
+
+impl Runtime<Identity> for Effects {
+    fn notify(&mut self, notification: Notification<'_, Identity>) {
+        self.events.push(match notification {
+            Notification::MemberUp(id) => Event::Up(id.clone()),
+            Notification::MemberDown(id) => Event::Down(id.clone()),
+            Notification::Rename(old, new) => Event::Renamed { old: old.clone(), new: new.clone() },
+            Notification::Active => Event::Active,
+            Notification::Idle => Event::Idle,
+            Notification::Rejoin(_) => Event::Rejoined,
+            Notification::ProbeFailed(_, id) => Event::ProbeFailed(id.clone()),
+            // Defunct follows our own leave only: the identity can always be renewed.
+            Notification::Defunct | Notification::DataReceived(_) | Notification::DataSent(_) => return,
+        });
+    }
+
+    fn send_to(&mut self, to: Identity, data: &[u8]) {
+        self.sends.push((to, data.to_vec()));
+    }
+
+    fn submit_after(&mut self, event: Timer<Identity>, after: Duration) {
+        self.timers.push((after, event));
+    }
+}
+
+// === impl ClaimRelay ===
+
+impl BroadcastHandler<Identity> for ClaimRelay {
+    type Key = About;
+    type Error = Infallible;
+
+    fn receive_item(&mut self, data: &[u8], sender: Option<&Identity>) -> Result<Option<About>, Infallible> {
+        let Ok((Item(CLAIM, claim), _rest)) = postcard::take_from_bytes(data) else { return Ok(None) };
+        if sender.is_none() {
+            // Added by the machine itself, which found it to be news.
+            return Ok(Some(About(claim.vip)));
+        }
+        // When the inbox is full the claim is lost here and comes again with the next digest.
+        self.inbox.try_send(claim).ok();
+        Ok(None)
+    }
+}
+
+// === impl About ===
+
+impl Invalidates for About {
+    fn invalidates(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}

@@ -1,0 +1,259 @@
+//! The messages inside sealed datagrams.
+//!
+//! The kind byte selects the message. Kind 0 is a datagram of foca as it is; the others are postcard records. A reader
+//! ignores kinds that it does not know and bytes behind those it does, so that later versions can add both.
+
+use std::net::{IpAddr, SocketAddr};
+
+use foca::Member;
+use serde::{Deserialize, Serialize};
+
+use crate::claim::Claim;
+use crate::identity::Identity;
+use crate::seal::envelope::MAX_BODY;
+
+const SWIM: u8 = 0;
+const SUSPICION: u8 = 1;
+const RECORDS: u8 = 2;
+const OUTDATED: u8 = 3;
+const CLAIMS: u8 = 4;
+const DIGEST: u8 = 5;
+const PULL: u8 = 6;
+const PAGE: u8 = 7;
+
+/// A message of one node to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// A datagram of foca.
+    Swim(Vec<u8>),
+    /// "I suspect you": asks the accused to refute at once.
+    Suspicion(Suspicion),
+    /// News about members, sent directly to those who must know now.
+    Records(Vec<Member<Identity>>),
+    /// "Your address belongs to a newer identity": the clock of a restarted node was set back.
+    Outdated(Identity),
+    /// News about claims, sent directly.
+    Claims(Vec<Claim>),
+    /// Digest of the sender's whole state.
+    Digest(Digest),
+    /// Asks for the page of state behind the cursor.
+    Pull(Cursor),
+    /// One page of state.
+    Page(Page),
+}
+
+/// A message that cannot be acted upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// The kind is not known to this version.
+    Kind,
+    /// The content does not decode.
+    Content,
+}
+
+/// A suspicion for the eyes of the accused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Suspicion {
+    pub(crate) accuser: Identity,
+    pub(crate) accused: Member<Identity>,
+}
+
+/// A digest of who is alive and what they own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Digest {
+    pub(crate) value: [u8; 16],
+    /// The receiver shall answer with its own digest when it differs.
+    pub(crate) answer: bool,
+}
+
+/// A place in the state, which is ordered: members by address, then claims by address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Cursor {
+    /// Before everything.
+    Start,
+    /// Behind this member.
+    Member(SocketAddr),
+    /// Behind this claim.
+    Claim(IpAddr),
+}
+
+/// A part of the state that fits one datagram.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Page {
+    /// The cursor that this page answers.
+    pub(crate) after: Cursor,
+    /// The cursor for the next page; `None` when this was the last.
+    pub(crate) next: Option<Cursor>,
+    pub(crate) members: Vec<Member<Identity>>,
+    pub(crate) claims: Vec<Record>,
+}
+
+/// A claim and for how long nobody has owned its address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) claim: Claim,
+    pub(crate) lapsed_secs: u32,
+}
+
+// === impl Message ===
+
+impl Message {
+    /// Kind and body; `None` when the message does not fit a datagram.
+    pub(crate) fn encode(&self) -> Option<(u8, Vec<u8>)> {
+        let (kind, body) = match self {
+            Self::Swim(bytes) => (SWIM, Ok(bytes.clone())),
+            Self::Suspicion(suspicion) => (SUSPICION, postcard::to_allocvec(suspicion)),
+            Self::Records(records) => (RECORDS, postcard::to_allocvec(records)),
+            Self::Outdated(known) => (OUTDATED, postcard::to_allocvec(known)),
+            Self::Claims(claims) => (CLAIMS, postcard::to_allocvec(claims)),
+            Self::Digest(digest) => (DIGEST, postcard::to_allocvec(digest)),
+            Self::Pull(cursor) => (PULL, postcard::to_allocvec(cursor)),
+            Self::Page(page) => (PAGE, postcard::to_allocvec(page)),
+        };
+        body.ok().filter(|body| body.len() <= MAX_BODY).map(|body| (kind, body))
+    }
+
+    /// Reads a message.
+    pub(crate) fn decode(kind: u8, body: Vec<u8>) -> Result<Self, Unreadable> {
+        match kind {
+            SWIM => Ok(Self::Swim(body)),
+            SUSPICION => read(&body).map(Self::Suspicion),
+            RECORDS => read(&body).map(Self::Records),
+            OUTDATED => read(&body).map(Self::Outdated),
+            CLAIMS => read(&body).map(Self::Claims),
+            DIGEST => read(&body).map(Self::Digest),
+            PULL => read(&body).map(Self::Pull),
+            PAGE => read(&body).map(Self::Page),
+            _ => Err(Unreadable::Kind),
+        }
+    }
+}
+
+/// Splits items into messages that each fit a datagram.
+pub(crate) fn batches<T: Clone + Serialize>(items: &[T]) -> Vec<Vec<T>> {
+    let mut batches = Vec::new();
+    let mut batch = Batch::new(MAX_BODY);
+    for item in items {
+        if !batch.push(item.clone()) {
+            batches.push(std::mem::replace(&mut batch, Batch::new(MAX_BODY)).items);
+            // An item that does not fit an empty batch fits nowhere.
+            batch.push(item.clone());
+        }
+    }
+    batches.push(batch.items);
+    batches.retain(|batch| !batch.is_empty());
+    batches
+}
+
+/// Items that together, with their count, stay within a number of bytes.
+pub(crate) struct Batch<T> {
+    pub(crate) items: Vec<T>,
+    room: usize,
+}
+
+/// Bytes that the count of items may take: a varint up to 16 383.
+const COUNT_LEN: usize = 2;
+
+// === impl Batch ===
+
+impl<T: Serialize> Batch<T> {
+    pub(crate) const fn new(room: usize) -> Self {
+        Self { items: Vec::new(), room: room.saturating_sub(COUNT_LEN) }
+    }
+
+    /// Adds the item if it fits.
+    pub(crate) fn push(&mut self, item: T) -> bool {
+        let Ok(bytes) = postcard::to_allocvec(&item) else { return false };
+        let Some(room) = self.room.checked_sub(bytes.len()) else { return false };
+        self.room = room;
+        self.items.push(item);
+        true
+    }
+
+    pub(crate) const fn room(&self) -> usize {
+        self.room
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Unreadable> {
+    match postcard::take_from_bytes(body) {
+        Ok((value, _rest)) => Ok(value),
+        Err(_postcard) => Err(Unreadable::Content),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::NodeName;
+    use foca::State;
+    use proptest::prelude::*;
+
+    fn claim(last: u8, name: &str) -> Claim {
+        Claim {
+            vip: IpAddr::from([192, 0, 2, last]),
+            epoch: 1,
+            owner: NodeName::from(name),
+            boot: 1_700_000_000_000,
+            released: false,
+        }
+    }
+
+    #[test]
+    fn each_message_is_read_as_it_was_written() {
+        let me = Identity::new("node-a", "192.0.2.1:7946".parse().unwrap(), 5);
+        let member = Member::new(me.clone(), 3, State::Suspect);
+        for message in [
+            Message::Swim(vec![1, 2, 3]),
+            Message::Suspicion(Suspicion { accuser: me.clone(), accused: member.clone() }),
+            Message::Records(vec![member.clone()]),
+            Message::Outdated(me.clone()),
+            Message::Claims(vec![claim(1, "a"), claim(2, "b")]),
+            Message::Digest(Digest { value: [7; 16], answer: true }),
+            Message::Pull(Cursor::Member(me.addr)),
+            Message::Page(Page {
+                after: Cursor::Start,
+                next: Some(Cursor::Claim("2001:db8::1".parse().unwrap())),
+                members: vec![member],
+                claims: vec![Record { claim: claim(9, "c"), lapsed_secs: 70 }],
+            }),
+        ] {
+            let (kind, mut body) = message.encode().unwrap();
+            assert_eq!(Message::decode(kind, body.clone()), Ok(message.clone()));
+            if kind != SWIM {
+                body.extend_from_slice(b"what a later version appends");
+                assert_eq!(Message::decode(kind, body), Ok(message));
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_told_from_broken_content() {
+        assert_eq!(Message::decode(99, vec![1]), Err(Unreadable::Kind));
+        assert_eq!(Message::decode(CLAIMS, vec![200]), Err(Unreadable::Content));
+    }
+
+    #[test]
+    fn batches_fit_datagrams_and_lose_nothing() {
+        let name = "n".repeat(NodeName::MAX_LEN);
+        let claims: Vec<Claim> = (0..200_u8).map(|last| claim(last, &name)).collect();
+        let batches = batches(&claims);
+        assert!(batches.len() > 10);
+        for batch in &batches {
+            assert!(Message::Claims(batch.clone()).encode().is_some());
+        }
+        assert_eq!(batches.concat(), claims);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_arbitrary_bytes_never_panics(kind in 0..10_u8, body in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(message) = Message::decode(kind, body) {
+                // Whatever was read can be written again or is refused.
+                if let Some((kind, body)) = message.encode() {
+                    prop_assert_eq!(Message::decode(kind, body), Ok(message));
+                }
+            }
+        }
+    }
+}

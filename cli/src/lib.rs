@@ -1,1 +1,7 @@
-//! Placeholder.
+//! `ferrolb`: checks and plans offline, and asks a running speaker.
+
+pub mod ask;
+pub mod offline;
+mod output;
+
+pub use output::{Failure, Format, Printer};

@@ -1,2 +1,107 @@
-//! Placeholder.
-fn main() {}
+//! `ferrolb`, also installable as `kubectl-ferrolb`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ferrolb_cli::{Failure, Format, Printer, ask, offline};
+use ferrolb_speaker::Strategy;
+use ferrolb_speaker::admin::DEFAULT_PATH;
+use ferrolb_speaker::plan::Options;
+
+/// Where is my service announced, by whom, and why (not)?
+#[derive(Debug, Parser)]
+#[command(version, name = "ferrolb", propagate_version = true)]
+struct Cli {
+    /// How to print data.
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    /// Namespace of the configuration objects [default: the one that they all name].
+    #[arg(long, short, global = true, env = "FERROLB_NAMESPACE")]
+    namespace: Option<String>,
+    /// Admin socket of the speaker to ask.
+    #[arg(long, global = true, env = "FERROLB_ADMIN_SOCKET", default_value = DEFAULT_PATH)]
+    socket: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How this node's speaker is: services, members, interfaces.
+    Status,
+    /// Who is alive.
+    Members,
+    /// Where a service is announced, by whom, and why (not).
+    Explain {
+        /// The service.
+        #[arg(value_name = "NAMESPACE/NAME")]
+        service: String,
+    },
+    /// Check a directory of manifests: 0 all well, 2 with the problems.
+    Validate {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// What a node's speaker would announce from a directory of manifests.
+    Plan {
+        /// The directory.
+        path: PathBuf,
+        /// The node.
+        #[arg(long)]
+        node: String,
+        /// The nodes that are alive [default: every Node object].
+        #[arg(long, value_delimiter = ',')]
+        members: Option<Vec<String>>,
+        /// How the owner of an address is chosen: balanced or metallb.
+        #[arg(long, default_value = "balanced", value_parser = str::parse::<Strategy>)]
+        strategy: Strategy,
+        /// Services of this loadBalancerClass only [default: those without one].
+        #[arg(long, default_value = "", hide_default_value = true)]
+        lb_class: String,
+        /// Announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers.
+        #[arg(long)]
+        ignore_exclude_lb: bool,
+    },
+    /// Turn legacy values, configInline or the ConfigMap `config` into resources.
+    Convert {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell when stderr is gone.
+            drop(writeln!(std::io::stderr().lock(), "ferrolb: {failure}"));
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(Cli { output, namespace, socket, command }: Cli) -> Result<(), Failure> {
+    let printer = Printer::new(output);
+    let metallb = std::env::var("METALLB_NAMESPACE").ok();
+    let namespace = namespace.or(metallb).filter(|namespace| !namespace.is_empty());
+    let namespace = namespace.as_deref();
+    match command {
+        Command::Status => ask::status(&socket, printer),
+        Command::Members => ask::members(&socket, printer),
+        Command::Explain { service } => ask::explain(&socket, &service, printer),
+        Command::Validate { path } => offline::validate(&path, namespace, printer),
+        Command::Plan { path, node, members, strategy, lb_class, ignore_exclude_lb } => {
+            let class = Some(lb_class).filter(|class| !class.is_empty());
+            let options = Options { class, ignore_exclude_label: ignore_exclude_lb, strategy };
+            offline::plan(&path, namespace, &node, members.as_deref(), options, printer)
+        }
+        Command::Convert { file } => {
+            let text = offline::convert(&file, namespace)?;
+            std::io::stdout().lock().write_all(text.as_bytes())?;
+            Ok(())
+        }
+    }
+}

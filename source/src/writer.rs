@@ -82,6 +82,28 @@ impl Writer {
         self.0.write_pool(key, status)
     }
 
+    /// Writes which node announces a Service by L2, and where (no interface named: on all of them).
+    ///
+    /// # Errors
+    /// The state before is kept.
+    pub fn l2_status(
+        &self,
+        namespace: &str,
+        service: &ObjectKey,
+        node: &str,
+        interfaces: &[String],
+    ) -> Result<(), WriteError> {
+        self.0.write_l2(namespace, service, node, interfaces)
+    }
+
+    /// Removes what [`Writer::l2_status`] wrote, if `node` is still the one it names.
+    ///
+    /// # Errors
+    /// It could not be removed.
+    pub fn remove_l2_status(&self, namespace: &str, service: &ObjectKey, node: &str) -> Result<(), WriteError> {
+        self.0.remove_l2(namespace, service, node)
+    }
+
     /// Removes the status of Services that are gone.
     ///
     /// # Errors

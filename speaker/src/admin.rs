@@ -1,0 +1,194 @@
+//! The local admin socket: one JSON line asks, one JSON line answers. Mode 0600: whoever may read it is root already.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream as Probe;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ferrolb_config::Problem;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::plan::Verdict;
+
+/// Where the socket is unless told otherwise.
+pub const DEFAULT_PATH: &str = "/run/ferrolb/speaker.sock";
+/// Questions that wait; an asker beyond them waits at the socket.
+const PENDING: usize = 16;
+/// A client that has not asked by then is cut off.
+const ASK_WITHIN: Duration = Duration::from_secs(10);
+/// No question is longer.
+const LONGEST_QUESTION: u64 = 4096;
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "camelCase")]
+pub enum Question {
+    /// [`Status`].
+    Status,
+    /// Only the members of it.
+    Members,
+    /// [`Explanation`](crate::plan::Explanation) of a Service.
+    Explain {
+        /// `namespace/name`.
+        service: String,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answer {
+    /// As asked.
+    Ok(Value),
+    /// Why there is none.
+    Error(String),
+}
+
+/// How this speaker is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// This node.
+    pub node: String,
+    /// The speaker's version.
+    pub version: &'static str,
+    /// Whether it knows enough to take part.
+    pub ready: bool,
+    /// Whether the newest configuration is not the one in force.
+    pub config_stale: bool,
+    /// What is wrong with the newest configuration.
+    pub problems: Vec<Problem>,
+    /// Living members.
+    pub members: Vec<Member>,
+    /// Every address of every Service that is ours.
+    pub services: Vec<Verdict>,
+    /// Every interface, and whether it announces.
+    pub interfaces: Vec<Interface>,
+}
+
+/// A living member.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Node name.
+    pub name: String,
+    /// Where it gossips.
+    pub address: String,
+    /// When it was started.
+    pub started: String,
+    /// How many addresses it owns.
+    pub owns: usize,
+    /// Whether this is the node that answers.
+    pub me: bool,
+}
+
+/// An interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its hardware address.
+    pub mac: String,
+    /// Whether addresses are announced on it.
+    pub announces: bool,
+    /// Why not, where not.
+    pub reason: String,
+}
+
+/// The socket cannot be had.
+#[derive(Debug, Error)]
+#[error("admin socket {path}: {what}; choose another with --admin-socket", path = .path.display())]
+pub struct AdminError {
+    path: PathBuf,
+    what: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+/// A question and where its answer goes.
+pub type Asked = (Question, oneshot::Sender<Answer>);
+
+/// Listens until `shutdown`. What a dead process left behind is replaced; a living one is left alone.
+///
+/// # Errors
+/// Somebody listens there, or the place cannot be written.
+pub fn listen(
+    path: &Path,
+    tasks: &TaskTracker,
+    shutdown: CancellationToken,
+) -> Result<mpsc::Receiver<Asked>, AdminError> {
+    let failed = |what| move |source| AdminError { path: path.to_owned(), what, source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed("its folder cannot be made"))?;
+    }
+    if Probe::connect(path).is_ok() {
+        let source = io::Error::from(io::ErrorKind::AddrInUse);
+        return Err(failed("another speaker listens there")(source));
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("what stands there cannot be replaced")(error));
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed("cannot be listened on"))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("cannot be protected"))?;
+    let (sender, receiver) = mpsc::channel(PENDING);
+    let (path, clients) = (path.to_owned(), tasks.clone());
+    tasks.spawn(async move {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else {
+                // Out of descriptors, most likely: let others finish.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let (sender, shutdown) = (sender.clone(), shutdown.clone());
+            clients.spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => {}
+                    answered = tokio::time::timeout(ASK_WITHIN, answer(stream, sender)) => match answered {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::debug!(error = &error as &dyn std::error::Error, "client gone"),
+                        Err(_elapsed) => tracing::debug!("client too slow"),
+                    }
+                }
+            });
+        }
+        drop(fs::remove_file(path));
+    });
+    Ok(receiver)
+}
+
+async fn answer(stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(reader.take(LONGEST_QUESTION)).read_line(&mut line).await?;
+    let answer = match serde_json::from_str(&line) {
+        Ok(question) => {
+            let (reply, answer) = oneshot::channel();
+            let asked = sender.send((question, reply)).await.is_ok();
+            let answer = if asked { answer.await.ok() } else { None };
+            answer.unwrap_or_else(|| Answer::Error("the speaker is stopping".to_owned()))
+        }
+        Err(error) => Answer::Error(format!("not understood: {error}")),
+    };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    writer.write_all(&text).await
+}

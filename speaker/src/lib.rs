@@ -4,7 +4,7 @@
 //! [`NodePlan`] with a [`Reason`] for every Service and node; command line, logs, events and status all read those.
 //! [`Brain`] feeds it and keeps time for successors; [`run`] connects it to gossip, links, announcers and the source.
 
-//pub mod admin;
+pub mod admin;
 pub mod brain;
 //pub mod metrics;
 pub mod plan;

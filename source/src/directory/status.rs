@@ -69,6 +69,42 @@ impl StatusDirectory {
         self.write("ipaddresspools", "metallb.io/v1beta1", "IPAddressPool", key, &json!({}), &json!(status))
     }
 
+    pub(crate) fn write_l2(
+        &self,
+        namespace: &str,
+        service: &ObjectKey,
+        node: &str,
+        interfaces: &[String],
+    ) -> Result<(), WriteError> {
+        let key = ObjectKey::new(namespace, l2_name(service));
+        let mut status = json!({
+            "node": node, "serviceName": service.name, "serviceNamespace": service.namespace,
+        });
+        if let Some(map) = status.as_object_mut().filter(|_| !interfaces.is_empty()) {
+            let names = interfaces.iter().map(|name| json!({ "name": name })).collect();
+            map.insert("interfaces".to_owned(), Value::Array(names));
+        }
+        self.write("servicel2statuses", "metallb.io/v1beta1", "ServiceL2Status", &key, &json!({}), &status)
+    }
+
+    pub(crate) fn remove_l2(&self, namespace: &str, service: &ObjectKey, node: &str) -> Result<(), WriteError> {
+        let path = self.root.join("servicel2statuses").join(namespace).join(format!("{}.yaml", l2_name(service)));
+        let remove = || -> io::Result<()> {
+            let text = fs::read_to_string(&path)?;
+            let status: Value = serde_yaml::from_str(&text).map_err(io::Error::other)?;
+            if status.pointer("/status/node").and_then(Value::as_str) == Some(node) {
+                fs::remove_file(&path)?;
+            }
+            Ok(())
+        };
+        match remove() {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(WriteError { what: path.display().to_string(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn write(
         &self,
         plural: &str,
@@ -117,6 +153,20 @@ impl StatusDirectory {
         };
         append().map_err(|source| WriteError { what: path.display().to_string(), source })
     }
+}
+
+/// `l2-<namespace>-<name>`, with a digest in place of its end where that is too long for a name.
+fn l2_name(service: &ObjectKey) -> String {
+    const LONGEST: usize = 253;
+    let name = format!("l2-{}-{}", service.namespace, service.name);
+    if name.len() <= LONGEST {
+        return name;
+    }
+    let digest = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
+    });
+    let kept: String = name.chars().take(LONGEST - 17).collect();
+    format!("{kept}-{digest:016x}")
 }
 
 /// Writes beside the file and renames: readers see the old one or the new one, never half of it.

@@ -44,6 +44,8 @@ pub struct Verdict {
 pub struct Announcement {
     /// The address.
     pub vip: IpAddr,
+    /// The address whose claim decides: the first one of the Service, also for the second one of a dual stack.
+    pub claim: IpAddr,
     /// Where.
     pub interfaces: Interfaces,
     /// Changes when the neighbourhood has to be told again.
@@ -183,6 +185,7 @@ fn announce(
     let reasserted = snapshot.view.claims.get(&key).map_or(0, |held| held.reasserted);
     let entry = l2.entry(address).or_insert_with(|| Announcement {
         vip: address,
+        claim: key,
         interfaces: interfaces.clone(),
         reasserted,
         services: BTreeSet::new(),

@@ -1,0 +1,135 @@
+//! Flags of `ferrolb-speaker`, and why it cannot start.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Args;
+use ferrolb_daemon::DaemonArgs;
+use ferrolb_source::{Cluster, SourceError};
+use thiserror::Error;
+
+use crate::admin::{AdminError, DEFAULT_PATH};
+use crate::plan::{Options, Strategy};
+
+/// Flags of `ferrolb-speaker`.
+#[derive(Debug, Clone, Args)]
+pub struct SpeakerArgs {
+    /// Where resources come from and status goes: `dir=PATH`.
+    #[arg(long, env = "FERROLB_SOURCE", value_name = "dir=PATH")]
+    pub source: String,
+    /// Namespace of the configuration objects [default: the one that they all name].
+    #[arg(long, env = "FERROLB_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Name of the node that this speaker runs on.
+    #[arg(long, env = "METALLB_NODE_NAME")]
+    pub node_name: String,
+    /// Address to gossip from [default: the node's InternalIP].
+    #[arg(long, env = "METALLB_ML_BIND_ADDR")]
+    pub ml_bindaddr: Option<IpAddr>,
+    /// UDP port to gossip on, the same on all nodes.
+    #[arg(long, env = "METALLB_ML_BIND_PORT", default_value_t = 7946)]
+    pub ml_bindport: u16,
+    /// File with the key that all speakers share: base64 of 32 bytes.
+    #[arg(long, env = "FERROLB_GOSSIP_KEY_FILE")]
+    pub gossip_key_file: PathBuf,
+    /// Keeps clusters apart that share a network and, by mistake, a key.
+    #[arg(long, env = "FERROLB_CLUSTER_ID", default_value = "default")]
+    pub cluster_id: String,
+    /// Seconds between two refreshes of an announcement; 0: none after the first burst.
+    #[arg(long, default_value_t = 60)]
+    pub gratuitous_arp_interval: u64,
+    /// How the owner of an address is chosen: balanced or metallb.
+    #[arg(long, default_value = "balanced", value_parser = strategy)]
+    pub strategy: Strategy,
+    /// Announce Services of this loadBalancerClass only [default: those without one].
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub lb_class: String,
+    /// Announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers.
+    #[arg(long)]
+    pub ignore_exclude_lb: bool,
+    /// Unix socket that `ferrolb status`, `members` and `explain` ask.
+    #[arg(long, env = "FERROLB_ADMIN_SOCKET", default_value = DEFAULT_PATH)]
+    pub admin_socket: PathBuf,
+    /// Log level, ports.
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+}
+
+/// Why the speaker ended or did not start.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The source cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// No key.
+    #[error(transparent)]
+    Key(#[from] ferrolb_gossip::driver::KeyFileError),
+    /// Nobody said where to gossip.
+    #[error(
+        "no address to gossip from: there is no Node object {0:?} with an InternalIP; say with --ml-bindaddr which \
+         address of this node the others can reach"
+    )]
+    NoAddress(String),
+    /// Gossip cannot start, or has failed.
+    #[error(transparent)]
+    Gossip(#[from] ferrolb_gossip::Error),
+    /// The announcer cannot start.
+    #[error(transparent)]
+    L2(#[from] ferrolb_l2::driver::SpawnError),
+    /// The kernel's links cannot be read.
+    #[error(transparent)]
+    Links(#[from] ferrolb_fib::driver::Error),
+    /// The admin socket cannot be had.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// A port is taken.
+    #[error(transparent)]
+    Http(#[from] ferrolb_daemon::HttpError),
+    /// Two metrics of one name: a bug.
+    #[error("metrics cannot be registered")]
+    Metrics(#[from] prometheus::Error),
+    /// The kernel grants no threads.
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+    /// A part that everything depends on has ended by itself: a bug. Another start is the remedy.
+    #[error("{0} has ended unexpectedly")]
+    Ended(&'static str),
+}
+
+// === impl SpeakerArgs ===
+
+impl SpeakerArgs {
+    pub(super) fn namespace(&self) -> Option<String> {
+        let metallb = std::env::var("METALLB_NAMESPACE").ok();
+        self.namespace.clone().or(metallb).filter(|namespace| !namespace.is_empty())
+    }
+
+    pub(super) fn options(&self) -> Options {
+        Options {
+            class: Some(self.lb_class.clone()).filter(|class| !class.is_empty()),
+            ignore_exclude_label: self.ignore_exclude_lb,
+            strategy: self.strategy,
+        }
+    }
+
+    /// Where this node gossips.
+    pub(super) fn gossip_address(&self, cluster: &Cluster) -> Result<SocketAddr, RunError> {
+        let own = || cluster.nodes.get(&self.node_name)?.internal_ips.first().copied();
+        let ip = self.ml_bindaddr.or_else(own).ok_or_else(|| RunError::NoAddress(self.node_name.clone()))?;
+        Ok(SocketAddr::new(ip, self.ml_bindport))
+    }
+
+    /// Where the other nodes gossip: at the first of their addresses that is of our family.
+    pub(super) fn seeds(&self, cluster: &Cluster, own: SocketAddr) -> Vec<SocketAddr> {
+        let others = cluster.nodes.iter().filter(|(name, _)| **name != self.node_name);
+        let reachable = others.filter_map(|(_, node)| {
+            let ip = node.internal_ips.iter().find(|ip| ip.is_ipv4() == own.is_ipv4())?;
+            Some(SocketAddr::new(*ip, self.ml_bindport))
+        });
+        reachable.filter(|address| *address != own).collect()
+    }
+}
+
+fn strategy(text: &str) -> Result<Strategy, String> {
+    text.parse()
+}

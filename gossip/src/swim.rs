@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use foca::{BroadcastHandler, Foca, Invalidates, Notification, PeriodicParams, PostcardCodec, Runtime, Timer};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +77,7 @@ pub(crate) struct ClaimRelay {
 pub(crate) struct About(IpAddr);
 
 /// foca's settings for a profile.
-pub(crate) fn foca_config(profile: &Profile) -> foca::Config {
+fn foca_config(profile: &Profile) -> foca::Config {
     let periodic = |frequency, num_members| Some(PeriodicParams { frequency, num_members });
     foca::Config {
         probe_period: profile.probe_period,
@@ -94,10 +95,11 @@ pub(crate) fn foca_config(profile: &Profile) -> foca::Config {
     }
 }
 
-/// A relay and where its claims come out.
-pub(crate) fn claim_relay() -> (ClaimRelay, Receiver<Claim>) {
+/// SWIM at its start, and where the claims come out that its datagrams bring.
+pub(crate) fn new_swim(me: Identity, profile: &Profile, seed: u64) -> (Swim, Receiver<Claim>) {
     let (inbox, claims) = sync_channel(INBOX);
-    (ClaimRelay { inbox }, claims)
+    let (config, rng) = (foca_config(profile), StdRng::seed_from_u64(seed));
+    (Swim::with_custom_broadcast(me, config, rng, PostcardCodec, ClaimRelay { inbox }), claims)
 }
 
 /// A claim as an item for foca.

@@ -40,7 +40,7 @@ pub(crate) enum Offer {
     Beaten {
         /// The claim that counts.
         by: Claim,
-        /// The beaten claim was not seen before.
+        /// The beaten claim is in earnest, its owner being alive, and was not seen before.
         first_time: bool,
     },
     /// The table is full, or the claim lapsed too long ago.
@@ -86,7 +86,8 @@ impl Table {
         if claim == entry.claim {
             return Offer::Known;
         }
-        let standing = alive(&claim).cmp(&alive(&entry.claim));
+        let contends = alive(&claim);
+        let standing = contends.cmp(&alive(&entry.claim));
         if standing.then_with(|| precedence(&claim, &entry.claim)).is_gt() {
             entry.lapsed = lapsed;
             let previous = std::mem::replace(&mut entry.claim, claim);
@@ -96,7 +97,8 @@ impl Table {
         if claim.owner == entry.claim.owner {
             return Offer::Known;
         }
-        let first_time = entry.remember(&claim);
+        // What a dead owner claimed is no conflict; it would be one if the owner turned out to be alive.
+        let first_time = contends && entry.remember(&claim);
         Offer::Beaten { by: entry.claim.clone(), first_time }
     }
 

@@ -64,6 +64,11 @@ impl Timers {
         Some(first.remove())
     }
 
+    /// Drops what belongs to an instance of SWIM that is gone.
+    pub(crate) fn forget_swim(&mut self) {
+        self.queue.retain(|_, task| !matches!(task, Task::Swim(_) | Task::Nudge { .. }));
+    }
+
     /// Gives all suspects `extra` time: we did not run, so we cannot have heard them.
     pub(crate) fn postpone_suspicions(&mut self, extra: Duration) {
         let suspicion = |task: &Task| matches!(task, Task::Swim(Timer::ChangeSuspectToDown { .. }));

@@ -1,14 +1,30 @@
 //! The claim table: own claims, and those of others.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::{FORGET_INTERVAL, Gossip, lives};
 use crate::claim::Claim;
+use crate::identity::NodeName;
 use crate::swim::broadcast_item;
 use crate::table::Offer;
 use crate::timers::Task;
 use crate::wire::{Message, batches};
+
+/// How long a lost claim is worth telling the winner.
+const CONCEDED_FOR: Duration = Duration::from_secs(5);
+
+/// How many lost claims are kept for that. Beyond, the winner's periodic announcement has to do.
+const CONCEDED_MAX: usize = 4096;
+
+/// A claim of ours that another node's claim replaced.
+#[derive(Clone, Debug)]
+pub(super) struct Conceded {
+    lost: Claim,
+    winner: NodeName,
+    at: Instant,
+}
 
 // === impl Gossip ===
 
@@ -76,10 +92,7 @@ impl Gossip {
                 self.changed();
                 if let Some(lost) = previous.filter(|previous| self.is_ours(previous)) {
                     self.counters.conflicts_lost += 1;
-                    // The winner has to know that we announced the address too.
-                    if let Some(winner) = self.members.get(&claim.owner).map(|winner| winner.addr) {
-                        self.transmit(winner, &Message::Claims(vec![lost]));
-                    }
+                    self.concede(now, lost, &claim.owner);
                 }
                 if is_news {
                     self.spread(&claim);
@@ -104,6 +117,32 @@ impl Gossip {
         }
         if conflict || from == loser {
             self.transmit(loser, &Message::Claims(vec![by]));
+        }
+    }
+
+    /// Our claim lost. The winner has to know that we announced the address too, so that it repeats its announcement.
+    fn concede(&mut self, now: Instant, lost: Claim, winner: &NodeName) {
+        if self.conceded.len() >= CONCEDED_MAX {
+            self.conceded.pop_front();
+        }
+        self.conceded.push_back(Conceded { lost, winner: winner.clone(), at: now });
+        self.tell_winners(now, |name| name == winner);
+    }
+
+    /// Tells winners about the claims that they beat lately. While a partition heals, a winner may not take us for alive
+    /// yet; so they are told again when they, or we, appear under a new identity.
+    pub(super) fn tell_winners(&mut self, now: Instant, which: impl Fn(&NodeName) -> bool) {
+        self.conceded.retain(|conceded| now.saturating_duration_since(conceded.at) <= CONCEDED_FOR);
+        let mut told: BTreeMap<SocketAddr, Vec<Claim>> = BTreeMap::new();
+        for Conceded { lost, winner, .. } in self.conceded.iter().filter(|conceded| which(&conceded.winner)) {
+            if let Some(winner) = self.members.get(winner) {
+                told.entry(winner.addr).or_default().push(lost.clone());
+            }
+        }
+        for (winner, lost) in told {
+            for batch in batches(&lost) {
+                self.transmit(winner, &Message::Claims(batch));
+            }
         }
     }
 

@@ -113,6 +113,7 @@ impl Gossip {
     }
 
     pub(super) fn answer_pull(&mut self, now: Instant, from: SocketAddr, after: Cursor) {
+        self.forget_departed(now);
         let page = self.page(now, after);
         self.transmit(from, &Message::Page(page));
     }
@@ -173,7 +174,8 @@ impl Gossip {
         Page { after, next, members: members.items, claims: claims.items }
     }
 
-    /// The members behind `after` by address, this node included.
+    /// The members behind `after` by address, this node included. Of those who are down only the latest, which
+    /// somebody may have missed: an older verdict may stem from a partition, and would spread to those who know better.
     fn members_behind(&self, after: Cursor) -> Vec<Member<Identity>> {
         let behind = |addr: SocketAddr| match after {
             Cursor::Start => true,
@@ -184,6 +186,7 @@ impl Gossip {
             .swim
             .iter_membership_state()
             .filter(|member| member.id().addr != self.me.addr)
+            .filter(|member| member.state() != State::Down || self.departed_lately(member.id().addr))
             .cloned()
             .chain([Member::new(self.me.clone(), 0, State::Alive)])
             .filter(|member| behind(member.id().addr))

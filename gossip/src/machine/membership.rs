@@ -101,10 +101,14 @@ impl Gossip {
     /// Carries out what foca wants done.
     pub(super) fn settle(&mut self, now: Instant) {
         while !self.effects.is_empty() {
-            let mut effects = std::mem::take(&mut self.effects);
-            if effects.events.contains(&Event::Rejoined) && self.company.cut_off(now) {
-                // The renewed identity still has the old boot, under which our claims are valid. Nobody must see it.
-                effects.sends.clear();
+            let effects = std::mem::take(&mut self.effects);
+            if effects.events.contains(&Event::Rejoined) {
+                self.counters.rejoins += 1;
+                if self.company.cut_off(now) {
+                    // The renewed identity still has the boot under which our claims are valid: nobody may see it.
+                    self.fresh_start(now, self.me.boot);
+                    continue;
+                }
             }
             for (to, bytes) in effects.sends {
                 self.transmit(to.addr, &Message::Swim(bytes));
@@ -126,7 +130,7 @@ impl Gossip {
         match event {
             Event::Up(member) => {
                 self.departed.retain(|(addr, _)| *addr != member.addr);
-                self.greet(&member);
+                self.greet(now, &member);
             }
             Event::Down(member) => {
                 self.counters.members_down += 1;
@@ -139,7 +143,7 @@ impl Gossip {
                 if old.boot != new.boot && self.members.values().any(|member| *member == new) {
                     self.counters.members_restarted += 1;
                 }
-                self.greet(&new);
+                self.greet(now, &new);
             }
             Event::Active => {
                 self.readiness.in_company(now);
@@ -186,9 +190,10 @@ impl Gossip {
 
     /// A member is new to us, or in a new life: tell it that we are here and what we own. One that restarted thus
     /// reaches everybody at once, before gossip does.
-    fn greet(&mut self, member: &Identity) {
+    fn greet(&mut self, now: Instant, member: &Identity) {
         if self.members.values().any(|known| known == member) {
             self.present_ourselves(&[member.addr]);
+            self.tell_winners(now, |winner| *winner == member.name);
         }
     }
 
@@ -268,12 +273,20 @@ impl Gossip {
 
     /// Who gets claims directly: the other members, and those who went down just now.
     pub(super) fn claim_audience(&mut self, now: Instant) -> Vec<SocketAddr> {
-        self.departed.retain(|(_, since)| now.saturating_duration_since(*since) <= DEPARTED_FOR);
+        self.forget_departed(now);
         let mut audience = self.other_addresses();
         audience.extend(self.departed.iter().map(|(addr, _)| *addr));
         audience.sort_unstable();
         audience.dedup();
         audience
+    }
+
+    pub(super) fn forget_departed(&mut self, now: Instant) {
+        self.departed.retain(|(_, since)| now.saturating_duration_since(*since) <= DEPARTED_FOR);
+    }
+
+    pub(super) fn departed_lately(&self, addr: SocketAddr) -> bool {
+        self.departed.iter().any(|(departed, _)| *departed == addr)
     }
 
     /// The addresses of the other members.

@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use foca::PostcardCodec;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use self::claims::Conceded;
 use self::exchange::Pulls;
 use self::readiness::Readiness;
 use self::recovery::Company;
@@ -31,7 +31,7 @@ use crate::counters::Counters;
 use crate::identity::{Identity, NodeName, canonical};
 use crate::profile::Profile;
 use crate::seal::{Channel, Opened};
-use crate::swim::{Effects, Swim, claim_relay, foca_config};
+use crate::swim::{Effects, Swim, new_swim};
 use crate::table::Table;
 use crate::timers::{Task, Timers};
 use crate::view::View;
@@ -108,6 +108,8 @@ pub struct Gossip {
     members: BTreeMap<NodeName, Identity>,
     /// Who went down lately, and when.
     departed: VecDeque<(SocketAddr, Instant)>,
+    /// Claims of ours that lost lately.
+    conceded: VecDeque<Conceded>,
     company: Company,
     readiness: Readiness,
     table: Table,
@@ -127,14 +129,13 @@ impl Gossip {
     pub fn new(config: Config, now: Instant) -> Self {
         let me = Identity::new(config.name.clone(), config.advertise, config.boot);
         let mut rng = StdRng::seed_from_u64(config.seed);
-        let (relay, relayed) = claim_relay();
         let channel = Channel::new(&config, now);
         let profile = config.profile.sane();
-        let swim_rng = StdRng::seed_from_u64(rng.random());
+        let (swim, relayed) = new_swim(me.clone(), &profile, rng.random());
         let members = BTreeMap::from([(me.name.clone(), me.clone())]);
         let view = View { me: me.clone(), members: members.clone(), claims: BTreeMap::new(), ready: false, version: 0 };
         let mut gossip = Self {
-            swim: Swim::with_custom_broadcast(me.clone(), foca_config(&profile), swim_rng, PostcardCodec, relay),
+            swim,
             started: now,
             epoch_ms: config.boot,
             awake: now,
@@ -148,6 +149,7 @@ impl Gossip {
             seeds: BTreeSet::new(),
             members,
             departed: VecDeque::new(),
+            conceded: VecDeque::new(),
             company: Company::default(),
             readiness: Readiness::new(now),
             table: Table::default(),

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 
 use foca::{Identity as _, Member, State};
 
+use rand::RngExt;
+
 use super::readiness::{self, Readiness};
 use super::{Gossip, lives};
 use crate::identity::Identity;
+use crate::swim::{Effects, new_swim};
 use crate::timers::Task;
 use crate::wire::Message;
 
@@ -79,15 +82,13 @@ impl Gossip {
         }
     }
 
-    /// We were declared down and foca renewed our identity.
+    /// We were declared down and foca renewed our identity. The others know our claims under it.
     pub(super) fn rejoined(&mut self, now: Instant) {
-        self.counters.rejoins += 1;
-        if self.company.cut_off(now) {
-            self.fresh_start(now, self.me.boot);
-            return;
-        }
-        self.reconnect();
+        // A changed identity leaves foca disconnected until the next datagram; the members are known, so go on.
+        let result = self.swim.apply_many(std::iter::empty(), false, &mut self.effects);
+        self.count_refusal(&result);
         self.present_ourselves(&self.other_addresses());
+        self.tell_winners(now, |_winner| true);
         // If it was us who were cut off, others own our addresses by now.
         if let Some(peer) = self.any_of(&self.other_addresses()) {
             self.pull(now, peer);
@@ -101,25 +102,26 @@ impl Gossip {
         }
     }
 
-    /// Begins a new life, later than `after`: all our claims are void, and we wait for news as at the start.
-    fn fresh_start(&mut self, now: Instant, after: u64) {
+    /// Begins a new life, later than `after`, as a restart of the process would: our claims are void, and we wait for
+    /// news. What SWIM believed is forgotten, above all who is down. Those verdicts may be our own mistake, and are
+    /// final for whoever hears them.
+    pub(super) fn fresh_start(&mut self, now: Instant, after: u64) {
         self.counters.fresh_starts += 1;
+        let known = self.other_addresses();
         let boot = self.wall_clock(now).max(after.saturating_add(1));
-        let reborn = Identity { boot, rejoins: 0, ..self.me.clone() };
-        let result = self.swim.change_identity(reborn, &mut self.effects);
-        self.count_refusal(&result);
+        let me = Identity { boot, rejoins: 0, ..self.me.clone() };
+        (self.swim, self.relayed) = new_swim(me, &self.profile, self.rng.random());
+        self.effects = Effects::default();
+        self.timers.forget_swim();
+        self.departed.clear();
+        self.conceded.clear();
         self.pulls.clear();
+        self.company = Company::default();
         self.readiness = Readiness::new(now);
         self.schedule(now, readiness::ALONE, Task::Ready);
         self.review_members(now);
-        self.reconnect();
-        self.present_ourselves(&self.other_addresses());
-    }
-
-    /// A changed identity leaves foca disconnected until the next datagram; the members are known, so go on.
-    fn reconnect(&mut self) {
-        let result = self.swim.apply_many(std::iter::empty(), false, &mut self.effects);
-        self.count_refusal(&result);
+        // They answer with a greeting, by which we know them again.
+        self.present_ourselves(&known);
     }
 
     pub(super) fn leave(&mut self, now: Instant) {

@@ -35,12 +35,12 @@ pub(crate) fn lab() -> Result<PathBuf, Missing> {
 }
 
 impl Binaries {
-    /// The binaries beside `lab`.
+    /// The binaries in `folder`.
     ///
     /// # Errors
     /// [`Missing::Daemon`] for the first that is not there.
-    pub(crate) fn beside(lab: &Path) -> Result<Self, Missing> {
-        let folder = lab.parent().unwrap_or(Path::new("/"));
+    pub(crate) fn in_folder(folder: &Path) -> Result<Self, Missing> {
+        let folder = folder.canonicalize().unwrap_or_else(|_missing| folder.to_owned());
         let find = |name: &str, package: &'static str| {
             let path = folder.join(name);
             if path.is_file() { Ok(path) } else { Err(Missing::Daemon { path, package }) }

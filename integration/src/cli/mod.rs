@@ -121,6 +121,9 @@ struct UpArguments {
     /// Start neither controller nor speakers.
     #[arg(long)]
     no_daemons: bool,
+    /// Folder with ferrolb-controller, ferrolb-speaker and ferrolb; default: where `lab` is.
+    #[arg(long)]
+    binaries: Option<PathBuf>,
     /// Driven by a program: events as JSON lines, ends with standard input; values `-` are a JSON string on its first
     /// line.
     #[arg(long, hide = true)]

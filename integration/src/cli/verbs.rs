@@ -67,6 +67,7 @@ fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
         nodes: arguments.nodes,
         values,
         with_daemons: !arguments.no_daemons,
+        binaries: arguments.binaries.clone(),
         audience: if arguments.managed { Audience::Program } else { Audience::Person },
     })
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(crate) struct UpOptions {
     pub(crate) nodes: u8,
     pub(crate) values: String,
     pub(crate) with_daemons: bool,
+    /// Folder of the daemons' binaries, when not that of `lab`.
+    pub(crate) binaries: Option<PathBuf>,
     pub(crate) audience: Audience,
 }
 
@@ -80,7 +82,8 @@ fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
             system("make the control socket")(source)
         }
     })?;
-    let binaries = if options.with_daemons { Some(Binaries::beside(&lab)?) } else { None };
+    let folder = options.binaries.as_deref().or(lab.parent()).unwrap_or(Path::new("."));
+    let binaries = if options.with_daemons { Some(Binaries::in_folder(folder)?) } else { None };
     let setup = Setup {
         name: options.name.clone(),
         nodes: options.nodes,

@@ -25,6 +25,8 @@ pub struct Options {
     pub values: Option<String>,
     /// Whether controller and speakers run. Default: they do.
     pub daemons: Daemons,
+    /// Folder with the binaries of the daemons. Default: where `lab` is.
+    pub binaries: Option<PathBuf>,
     /// Whether the lab's events are also printed to standard error. Default: they are not.
     pub echo: bool,
 }
@@ -52,7 +54,7 @@ pub(super) struct Holder {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { name: None, nodes: 3, values: None, daemons: Daemons::default(), echo: false }
+        Self { name: None, nodes: 3, values: None, daemons: Daemons::default(), binaries: None, echo: false }
     }
 }
 
@@ -70,9 +72,13 @@ impl Holder {
     /// Starts `lab up` and waits until the lab is ready.
     pub(super) fn start(options: Options) -> Result<(String, Self, Layout), Error> {
         let lab = binaries::lab()?;
-        let Options { name, nodes, values, daemons, echo } = options;
+        let Options { name, nodes, values, daemons, binaries, echo } = options;
         let name = name.unwrap_or_else(Options::unique_name);
-        let mut process = up(lab, &name, nodes, values.is_some(), daemons).spawn().map_err(system("start `lab up`"))?;
+        let mut command = up(lab, &name, nodes, values.is_some(), daemons);
+        if let Some(folder) = binaries {
+            command.arg("--binaries").arg(folder);
+        }
+        let mut process = command.spawn().map_err(system("start `lab up`"))?;
         let mut stdin = process.stdin.take();
         let stdout = process.stdout.take();
         let mut holder = Self { process, stdin: None, history: Arc::default(), listener: None };

@@ -16,6 +16,8 @@
 //! ARP only. [`Announcer::status`] shows them on no interface.
 
 mod announcer;
+#[cfg(feature = "driver")]
+pub mod driver;
 pub mod filter;
 mod interface;
 pub mod wire;

@@ -1,0 +1,249 @@
+//! One packet socket: opening it so that nothing slips past its filter, batches in, a bounded queue out.
+
+use std::collections::VecDeque;
+use std::future;
+use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockFilter, Socket, Type};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
+
+use super::error::PortError;
+use super::sys;
+use crate::announcer::{PortEvent, SendOutcome, Transmit};
+use crate::filter::BpfInstruction;
+
+/// `ETH_P_ARP` (`linux/if_ether.h`).
+const ETH_P_ARP: u16 = 0x0806;
+
+/// Frames read from a socket before the others have their turn.
+const READ_BATCH: usize = 64;
+
+/// Frames that may wait for a socket that takes no more: about the burst of 500 addresses. The newest are dropped, and
+/// counted for their address; later rounds make up for them.
+const SEND_QUEUE: usize = 1024;
+
+/// Time until the first attempt to reopen a socket; doubled each time up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// The socket of an interface, or the reason why there is none.
+#[derive(Debug)]
+pub(super) struct Port {
+    index: u32,
+    name: String,
+    /// `None` while there is no socket.
+    socket: Option<AsyncFd<Socket>>,
+    /// The filter to have; a socket is never without.
+    filter: Vec<SockFilter>,
+    queue: VecDeque<Transmit>,
+    error: Option<Arc<PortError>>,
+    retry: Option<Instant>,
+    backoff: Duration,
+}
+
+impl Port {
+    pub(super) fn new(index: u32) -> Self {
+        Self {
+            index,
+            name: format!("#{index}"),
+            socket: None,
+            filter: Vec::new(),
+            queue: VecDeque::new(),
+            error: None,
+            retry: None,
+            backoff: RETRY_MIN,
+        }
+    }
+
+    pub(super) fn rename(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    pub(super) fn error(&self) -> Option<Arc<PortError>> {
+        self.error.clone()
+    }
+
+    /// Has `program` decide from now on: atomically on an open socket, else with a new one.
+    pub(super) fn filter(&mut self, now: Instant, program: &[BpfInstruction]) -> PortEvent {
+        self.filter = program.iter().map(|i| SockFilter::new(i.code, i.jt, i.jf, i.k)).collect();
+        let Some(socket) = &self.socket else { return self.open(now) };
+        match socket.get_ref().attach_filter(&self.filter) {
+            Ok(()) => self.opened(),
+            Err(error) => self.filter_refused(now, error),
+        }
+    }
+
+    /// When to try again.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry
+    }
+
+    /// Tries again at the next opportunity, whatever the last attempts were like.
+    pub(super) fn retry_soon(&mut self, now: Instant) {
+        if self.retry.is_some() {
+            self.retry = Some(now);
+            self.backoff = RETRY_MIN;
+        }
+    }
+
+    /// Opens the socket: without protocol, so that it receives nothing until its filter is attached; bound after that.
+    pub(super) fn open(&mut self, now: Instant) -> PortEvent {
+        self.retry = None;
+        let socket = match Socket::new(Domain::PACKET, Type::RAW, None) {
+            Ok(socket) => socket,
+            Err(error) => return self.fail(now, "open a packet socket", error),
+        };
+        if let Err(error) = socket.attach_filter(&self.filter) {
+            return self.filter_refused(now, error);
+        }
+        let bound = sys::bind(&socket, ETH_P_ARP, self.index).and_then(|()| match socket.take_error()? {
+            // Binding to an interface that is down succeeds and leaves an error.
+            Some(error) => Err(error),
+            None => socket.set_nonblocking(true),
+        });
+        if let Err(error) = bound {
+            return self.fail(now, "bind a packet socket", error);
+        }
+        match sys::register(socket) {
+            Ok(socket) => {
+                self.socket = Some(socket);
+                self.opened()
+            }
+            Err(error) => self.fail(now, "wait for a packet socket", error),
+        }
+    }
+
+    /// Waits until there is something to read, an error to look at, or room for what is queued; for ever without a
+    /// socket.
+    pub(super) async fn ready(&self) {
+        let mut interest = Interest::READABLE | Interest::ERROR;
+        if !self.queue.is_empty() {
+            interest |= Interest::WRITABLE;
+        }
+        match &self.socket {
+            // An error readiness is taken back here, since looking at the error does not; `receive` looks every time.
+            Some(socket) => match socket.ready(interest).await {
+                Ok(mut guard) => guard.clear_ready_matching(Ready::ERROR),
+                // The event loop is about to end, and with it whoever waits.
+                Err(_) => future::pending().await,
+            },
+            None => future::pending().await,
+        }
+    }
+
+    /// Hands a batch of received frames to `each`. What was not read stays readable. An error has closed the socket.
+    pub(super) fn receive(&mut self, now: Instant, mut each: impl FnMut(&[u8])) -> Option<PortEvent> {
+        // Longer than what the filter lets through.
+        let mut buffer = [0; 128];
+        // An interface that goes down tells so by an error without data.
+        if let Err(error) | Ok(Some(error)) = self.socket.as_ref()?.get_ref().take_error() {
+            return Some(self.fail(now, "receive", error));
+        }
+        for _ in 0..READ_BATCH {
+            let socket = self.socket.as_ref()?;
+            let received = socket.try_io(Interest::READABLE, |mut socket: &Socket| socket.read(&mut buffer));
+            match received {
+                Ok(len) => each(buffer.get(..len).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Some(self.fail(now, "receive", error)),
+            }
+        }
+        None
+    }
+
+    /// Queues a frame. One that does not fit is handed back.
+    pub(super) fn enqueue(&mut self, transmit: Transmit) -> Result<(), Transmit> {
+        if self.socket.is_none() || self.queue.len() >= SEND_QUEUE {
+            return Err(transmit);
+        }
+        self.queue.push_back(transmit);
+        Ok(())
+    }
+
+    /// Sends what the socket takes; the rest waits until it is writable. `current` tells whether a frame is still meant,
+    /// `each` hears what became of it.
+    pub(super) fn flush(
+        &mut self,
+        now: Instant,
+        current: impl Fn(&Transmit) -> bool,
+        mut each: impl FnMut(&Transmit, SendOutcome),
+    ) -> Option<PortEvent> {
+        while let Some(socket) = &self.socket
+            && let Some(transmit) = self.queue.front()
+        {
+            let sent = if current(transmit) {
+                socket.try_io(Interest::WRITABLE, |socket| socket.send(&transmit.frame)).map(|_| SendOutcome::Sent)
+            } else {
+                Ok(SendOutcome::Dropped)
+            };
+            let (outcome, error) = match sent {
+                Ok(outcome) => (outcome, None),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // The device's queue is full and says nothing when it has room again.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => (SendOutcome::Dropped, None),
+                Err(error) => (SendOutcome::Dropped, Some(error)),
+            };
+            each(transmit, outcome);
+            self.queue.pop_front();
+            if let Some(error) = error {
+                return Some(self.fail(now, "send", error));
+            }
+        }
+        None
+    }
+
+    fn opened(&mut self) -> PortEvent {
+        if self.error.take().is_some() || self.retry.take().is_some() {
+            tracing::info!(interface = self.name, "packet socket opened");
+        }
+        self.backoff = RETRY_MIN;
+        PortEvent::Open
+    }
+
+    /// Without memory for a filter the announcer is asked for a smaller one.
+    fn filter_refused(&mut self, now: Instant, error: io::Error) -> PortEvent {
+        if error.raw_os_error() != Some(libc::ENOMEM) {
+            return self.fail(now, "attach a filter", error);
+        }
+        self.report(PortError::FilterMemory { interface: self.name.clone(), source: error });
+        if self.socket.is_none() {
+            self.later(now);
+        }
+        PortEvent::FilterRefused
+    }
+
+    fn fail(&mut self, now: Instant, operation: &'static str, error: io::Error) -> PortEvent {
+        self.socket = None;
+        self.queue.clear();
+        self.report(PortError::new(&self.name, operation, error));
+        self.later(now);
+        PortEvent::Closed
+    }
+
+    fn later(&mut self, now: Instant) {
+        self.retry = Some(now + self.backoff);
+        self.backoff = (self.backoff * 2).min(RETRY_MAX);
+    }
+
+    fn report(&mut self, error: PortError) {
+        if self.error.as_ref().is_some_and(|known| known.same_as(&error)) {
+            return;
+        }
+        tracing::warn!(
+            interface = self.name,
+            error = &error as &dyn std::error::Error,
+            source = std::error::Error::source(&error),
+            "interface cannot be announced on"
+        );
+        self.error = Some(Arc::new(error));
+    }
+}

@@ -59,6 +59,7 @@ pub(crate) fn precedence(a: &Claim, b: &Claim) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::cases;
     use proptest::prelude::*;
     use std::fmt::Write as _;
 
@@ -112,6 +113,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases())]
+
         #[test]
         fn merge_is_commutative_associative_and_idempotent(a in claims(), b in claims(), c in claims()) {
             prop_assert_eq!(merge(a.clone(), b.clone()), merge(b.clone(), a.clone()));

@@ -49,6 +49,8 @@ mod profile;
 mod seal;
 mod swim;
 mod table;
+#[cfg(test)]
+mod testing;
 mod timers;
 mod view;
 mod wire;

@@ -32,7 +32,7 @@ pub(crate) struct Table {
 /// What came of a claim that was offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Offer {
-    /// It is the one that counts already, or older news of the same owner.
+    /// Nothing new: it is the one that counts already, older news of the same owner, or lapsed too long ago.
     Known,
     /// It counts from now on, in place of the previous one.
     Taken(Option<Claim>),
@@ -43,7 +43,7 @@ pub(crate) enum Offer {
         /// The beaten claim is in earnest, its owner being alive, and was not seen before.
         first_time: bool,
     },
-    /// The table is full, or the claim lapsed too long ago.
+    /// The table is full.
     Refused,
 }
 
@@ -73,7 +73,7 @@ impl Table {
         let owned = alive(&claim) && !claim.released;
         let lapsed = (!owned).then(|| now.checked_sub(lapsed).unwrap_or(now));
         if lapsed.is_some_and(|since| now.saturating_duration_since(since) >= FORGET_AFTER) {
-            return Offer::Refused;
+            return Offer::Known;
         }
         let Some(entry) = self.entries.get_mut(&claim.vip) else {
             if self.entries.len() >= CAPACITY {

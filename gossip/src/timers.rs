@@ -35,6 +35,11 @@ pub(crate) enum Task {
     Ready,
     /// Forget old claims.
     Forget,
+    /// Tell winners which claims they beat.
+    Concede {
+        /// The pause until they are told again.
+        next: Duration,
+    },
     /// After leaving: ask a member what became of our addresses.
     Follow,
 }
@@ -100,6 +105,7 @@ impl Task {
             | Self::PullAgain { .. }
             | Self::Ready
             | Self::Forget
+            | Self::Concede { .. }
             | Self::Follow => 3,
         }
     }
@@ -108,11 +114,7 @@ impl Task {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin; no time passes in these tests")]
-    fn origin() -> Instant {
-        Instant::now()
-    }
+    use crate::testing::origin;
 
     #[test]
     fn tasks_of_one_moment_run_in_focas_order() {

@@ -20,6 +20,7 @@ const CLAIMS: u8 = 4;
 const DIGEST: u8 = 5;
 const PULL: u8 = 6;
 const PAGE: u8 = 7;
+const CONCEDED: u8 = 8;
 
 /// A message of one node to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) enum Message {
     Outdated(Identity),
     /// News about claims, sent directly.
     Claims(Vec<Claim>),
+    /// Claims of the sender that lost to claims of the receiver.
+    Conceded(Vec<Claim>),
     /// Digest of the sender's whole state.
     Digest(Digest),
     /// Asks for the page of state behind the cursor.
@@ -95,6 +98,15 @@ pub(crate) struct Record {
     pub(crate) lapsed_secs: u32,
 }
 
+// === impl Record ===
+
+impl Record {
+    /// A claim that is made just now.
+    pub(crate) const fn fresh(claim: Claim) -> Self {
+        Self { claim, lapsed_secs: 0 }
+    }
+}
+
 // === impl Message ===
 
 impl Message {
@@ -106,6 +118,7 @@ impl Message {
             Self::Records(records) => (RECORDS, postcard::to_allocvec(records)),
             Self::Outdated(known) => (OUTDATED, postcard::to_allocvec(known)),
             Self::Claims(claims) => (CLAIMS, postcard::to_allocvec(claims)),
+            Self::Conceded(claims) => (CONCEDED, postcard::to_allocvec(claims)),
             Self::Digest(digest) => (DIGEST, postcard::to_allocvec(digest)),
             Self::Pull(cursor) => (PULL, postcard::to_allocvec(cursor)),
             Self::Page(page) => (PAGE, postcard::to_allocvec(page)),
@@ -121,6 +134,7 @@ impl Message {
             RECORDS => read(&body).map(Self::Records),
             OUTDATED => read(&body).map(Self::Outdated),
             CLAIMS => read(&body).map(Self::Claims),
+            CONCEDED => read(&body).map(Self::Conceded),
             DIGEST => read(&body).map(Self::Digest),
             PULL => read(&body).map(Self::Pull),
             PAGE => read(&body).map(Self::Page),
@@ -186,6 +200,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Unreadable> {
 mod tests {
     use super::*;
     use crate::identity::NodeName;
+    use crate::testing::cases;
     use foca::State;
     use proptest::prelude::*;
 
@@ -209,6 +224,7 @@ mod tests {
             Message::Records(vec![member.clone()]),
             Message::Outdated(me.clone()),
             Message::Claims(vec![claim(1, "a"), claim(2, "b")]),
+            Message::Conceded(vec![claim(1, "a")]),
             Message::Digest(Digest { value: [7; 16], answer: true }),
             Message::Pull(Cursor::Member(me.addr)),
             Message::Page(Page {
@@ -246,6 +262,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases())]
+
         #[test]
         fn reading_arbitrary_bytes_never_panics(kind in 0..10_u8, body in prop::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(message) = Message::decode(kind, body) {

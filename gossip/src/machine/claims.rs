@@ -10,7 +10,10 @@ use crate::identity::NodeName;
 use crate::swim::broadcast_item;
 use crate::table::Offer;
 use crate::timers::Task;
-use crate::wire::{Message, batches};
+use crate::wire::{Message, Record, batches};
+
+/// When the winner is told of a lost claim for the second time; each further pause is twice as long.
+const CONCEDE_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long a lost claim is worth telling the winner.
 const CONCEDED_FOR: Duration = Duration::from_secs(5);
@@ -63,9 +66,7 @@ impl Gossip {
         }
         self.changed();
         let audience = self.claim_audience(now);
-        for batch in batches(&made) {
-            self.transmit_to_each(&audience, &Message::Claims(batch));
-        }
+        self.tell_claims(&audience, &made);
         for claim in &made {
             self.spread(claim);
         }
@@ -75,39 +76,62 @@ impl Gossip {
         Claim { vip, epoch: self.table.next_epoch(vip), owner: self.me.name.clone(), boot: self.me.boot, released }
     }
 
-    /// Claims that came directly or on foca's datagrams.
-    pub(super) fn hear_claims(&mut self, now: Instant, from: SocketAddr, claims: Vec<Claim>) {
-        for claim in claims {
-            self.hear_claim(now, from, claim, Duration::ZERO, true);
+    /// Claims that came directly, on foca's datagrams or with a member's state; `is_news` when they are to be passed on.
+    pub(super) fn hear_claims(&mut self, now: Instant, from: SocketAddr, records: Vec<Record>, is_news: bool) {
+        let mut corrections: BTreeMap<SocketAddr, Vec<Claim>> = BTreeMap::new();
+        for record in records {
+            if let Some((loser, by)) = self.hear_claim(now, from, record, is_news) {
+                corrections.entry(loser).or_default().push(by);
+            }
+        }
+        for (loser, claims) in corrections {
+            self.tell_claims(&[loser], &claims);
         }
     }
 
-    /// A claim that came from `from`; `is_news` when it is to be passed on.
-    pub(super) fn hear_claim(&mut self, now: Instant, from: SocketAddr, claim: Claim, lapsed: Duration, is_news: bool) {
+    /// A member lost claims to ours: we repeat our announcements, and owe no answer.
+    pub(super) fn hear_conceded(&mut self, now: Instant, from: SocketAddr, claims: Vec<Claim>) {
+        for claim in claims {
+            self.hear_claim(now, from, Record::fresh(claim), true);
+        }
+    }
+
+    /// Returns who should be told which claim counts instead.
+    fn hear_claim(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        Record { claim, lapsed_secs }: Record,
+        is_news: bool,
+    ) -> Option<(SocketAddr, Claim)> {
         let claim = Claim { vip: claim.vip.to_canonical(), ..claim };
+        let lapsed = Duration::from_secs(u64::from(lapsed_secs));
         match self.table.offer(now, claim.clone(), lapsed, |claim| lives(&self.members, claim)) {
-            Offer::Known => {}
-            Offer::Refused => self.counters.claims_refused += 1,
+            Offer::Known => None,
+            Offer::Refused => {
+                self.counters.claims_refused += 1;
+                None
+            }
             Offer::Taken(previous) => {
                 self.changed();
                 if let Some(lost) = previous.filter(|previous| self.is_ours(previous)) {
-                    self.counters.conflicts_lost += 1;
                     self.concede(now, lost, &claim.owner);
                 }
                 if is_news {
                     self.spread(&claim);
                 }
+                None
             }
             Offer::Beaten { by, first_time } => self.defend(from, &claim, by, first_time),
         }
     }
 
     /// Another claim than the one that counts came in. If its owner lives, it may believe in it.
-    fn defend(&mut self, from: SocketAddr, beaten: &Claim, by: Claim, first_time: bool) {
+    fn defend(&mut self, from: SocketAddr, beaten: &Claim, by: Claim, first_time: bool) -> Option<(SocketAddr, Claim)> {
         if beaten.released || !lives(&self.members, beaten) {
-            return;
+            return None;
         }
-        let Some(loser) = self.members.get(&beaten.owner).map(|loser| loser.addr) else { return };
+        let loser = self.members.get(&beaten.owner)?.addr;
         let conflict = first_time && self.is_ours(&by);
         if conflict {
             self.counters.conflicts_won += 1;
@@ -115,34 +139,44 @@ impl Gossip {
             self.view_changed = true;
             self.spread(&by);
         }
-        if conflict || from == loser {
-            self.transmit(loser, &Message::Claims(vec![by]));
-        }
+        (conflict || from == loser).then_some((loser, by))
     }
 
     /// Our claim lost. The winner has to know that we announced the address too, so that it repeats its announcement.
     fn concede(&mut self, now: Instant, lost: Claim, winner: &NodeName) {
-        if self.conceded.len() >= CONCEDED_MAX {
-            self.conceded.pop_front();
+        self.counters.conflicts_lost += 1;
+        if self.conceded.is_empty() {
+            self.schedule(now, Duration::ZERO, Task::Concede { next: CONCEDE_AGAIN });
         }
-        self.conceded.push_back(Conceded { lost, winner: winner.clone(), at: now });
-        self.tell_winners(now, |name| name == winner);
+        if self.conceded.len() < CONCEDED_MAX {
+            self.conceded.push(Conceded { lost, winner: winner.clone(), at: now });
+        }
     }
 
-    /// Tells winners about the claims that they beat lately. While a partition heals, a winner may not take us for alive
-    /// yet; so they are told again when they, or we, appear under a new identity.
-    pub(super) fn tell_winners(&mut self, now: Instant, which: impl Fn(&NodeName) -> bool) {
+    /// Tells winners about the claims that they beat lately: more than once, for while a partition heals a winner may
+    /// not take us for alive yet.
+    pub(super) fn tell_winners(&mut self, now: Instant, next: Duration) {
         self.conceded.retain(|conceded| now.saturating_duration_since(conceded.at) <= CONCEDED_FOR);
         let mut told: BTreeMap<SocketAddr, Vec<Claim>> = BTreeMap::new();
-        for Conceded { lost, winner, .. } in self.conceded.iter().filter(|conceded| which(&conceded.winner)) {
+        for Conceded { lost, winner, .. } in &self.conceded {
             if let Some(winner) = self.members.get(winner) {
                 told.entry(winner.addr).or_default().push(lost.clone());
             }
         }
         for (winner, lost) in told {
             for batch in batches(&lost) {
-                self.transmit(winner, &Message::Claims(batch));
+                self.transmit(winner, &Message::Conceded(batch));
             }
+        }
+        if !self.conceded.is_empty() {
+            self.schedule(now, next, Task::Concede { next: next.saturating_mul(2) });
+        }
+    }
+
+    /// Sends claims directly, as many with each datagram as fit.
+    pub(super) fn tell_claims(&mut self, to: &[SocketAddr], claims: &[Claim]) {
+        for batch in batches(claims) {
+            self.transmit_to_each(to, &Message::Claims(batch));
         }
     }
 

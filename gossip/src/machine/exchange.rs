@@ -136,10 +136,7 @@ impl Gossip {
             self.count_refusal(&result);
             self.settle(now);
         }
-        for record in page.claims {
-            let lapsed = Duration::from_secs(u64::from(record.lapsed_secs));
-            self.hear_claim(now, from, record.claim, lapsed, is_news);
-        }
+        self.hear_claims(now, from, page.claims, is_news);
         if page.next.is_some() {
             self.pull_now(now, from);
         }

@@ -9,7 +9,7 @@ use super::{Gossip, lives, readiness};
 use crate::identity::{Identity, canonical};
 use crate::swim::Event;
 use crate::timers::Task;
-use crate::wire::{Message, Suspicion, batches};
+use crate::wire::{Message, Record, Suspicion};
 
 /// How often a suspect is reminded while the suspicion stands.
 const REMINDERS: u8 = 6;
@@ -47,9 +47,8 @@ impl Gossip {
             // The one who told us that we are down is first to hear of our new life.
             self.invite(now, from);
         }
-        while let Ok(claim) = self.relayed.try_recv() {
-            self.hear_claims(now, from, vec![claim]);
-        }
+        let relayed: Vec<Record> = self.relayed.try_iter().map(Record::fresh).collect();
+        self.hear_claims(now, from, relayed, true);
     }
 
     /// News about members that were sent directly.
@@ -130,7 +129,7 @@ impl Gossip {
         match event {
             Event::Up(member) => {
                 self.departed.retain(|(addr, _)| *addr != member.addr);
-                self.greet(now, &member);
+                self.greet(&member);
             }
             Event::Down(member) => {
                 self.counters.members_down += 1;
@@ -143,7 +142,7 @@ impl Gossip {
                 if old.boot != new.boot && self.members.values().any(|member| *member == new) {
                     self.counters.members_restarted += 1;
                 }
-                self.greet(now, &new);
+                self.greet(&new);
             }
             Event::Active => {
                 self.readiness.in_company(now);
@@ -190,10 +189,9 @@ impl Gossip {
 
     /// A member is new to us, or in a new life: tell it that we are here and what we own. One that restarted thus
     /// reaches everybody at once, before gossip does.
-    fn greet(&mut self, now: Instant, member: &Identity) {
+    fn greet(&mut self, member: &Identity) {
         if self.members.values().any(|known| known == member) {
             self.present_ourselves(&[member.addr]);
-            self.tell_winners(now, |winner| *winner == member.name);
         }
     }
 
@@ -202,9 +200,7 @@ impl Gossip {
         let alive = Message::Records(vec![Member::alive(self.me.clone())]);
         self.transmit_to_each(to, &alive);
         let ours: Vec<_> = self.table.claims().filter(|claim| self.is_ours(claim)).cloned().collect();
-        for batch in batches(&ours) {
-            self.transmit_to_each(to, &Message::Claims(batch));
-        }
+        self.tell_claims(to, &ours);
     }
 
     pub(super) fn set_seeds(&mut self, now: Instant, seeds: Vec<SocketAddr>) {

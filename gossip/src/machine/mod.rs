@@ -35,7 +35,7 @@ use crate::swim::{Effects, Swim, new_swim};
 use crate::table::Table;
 use crate::timers::{Task, Timers};
 use crate::view::View;
-use crate::wire::{Message, Unreadable};
+use crate::wire::{Message, Record, Unreadable};
 
 /// How often claims without owner are looked through.
 const FORGET_INTERVAL: Duration = Duration::from_secs(30);
@@ -109,7 +109,7 @@ pub struct Gossip {
     /// Who went down lately, and when.
     departed: VecDeque<(SocketAddr, Instant)>,
     /// Claims of ours that lost lately.
-    conceded: VecDeque<Conceded>,
+    conceded: Vec<Conceded>,
     company: Company,
     readiness: Readiness,
     table: Table,
@@ -149,7 +149,7 @@ impl Gossip {
             seeds: BTreeSet::new(),
             members,
             departed: VecDeque::new(),
-            conceded: VecDeque::new(),
+            conceded: Vec::new(),
             company: Company::default(),
             readiness: Readiness::new(now),
             table: Table::default(),
@@ -245,6 +245,7 @@ impl Gossip {
             Task::PullAgain { peer, serial } => self.pull_again(now, peer, serial),
             Task::Ready => self.review_readiness(now),
             Task::Forget => self.forget_claims(now),
+            Task::Concede { next } => self.tell_winners(now, next),
             Task::Follow => {}
         }
     }
@@ -264,7 +265,10 @@ impl Gossip {
 
     fn message(&mut self, now: Instant, from: SocketAddr, message: Message) {
         match message {
-            Message::Claims(claims) => self.hear_claims(now, from, claims),
+            Message::Claims(claims) => {
+                self.hear_claims(now, from, claims.into_iter().map(Record::fresh).collect(), true);
+            }
+            Message::Conceded(claims) => self.hear_conceded(now, from, claims),
             Message::Page(page) => self.hear_page(now, from, page),
             // A node that left takes no part in membership: the news of its own departure must not revive it.
             _ if self.left => {}

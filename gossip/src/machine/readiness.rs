@@ -65,11 +65,7 @@ impl Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin; no time passes in these tests")]
-    fn origin() -> Instant {
-        Instant::now()
-    }
+    use crate::testing::origin;
 
     #[test]
     fn alone_for_three_seconds_is_ready() {

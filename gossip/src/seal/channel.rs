@@ -169,7 +169,9 @@ impl Channel {
             return Opened::Admitted;
         }
         let newer = self.peers.get(&from).is_none_or(|peer| stamp > peer.stamp);
-        if newer && stamp.abs_diff(self.wall_clock(now)) <= STAMP_TOLERANCE_MS {
+        // A session that is known elsewhere has a window there, which a copy under another source address would evade.
+        let elsewhere = self.peers.values().any(|peer| peer.session == header.session);
+        if newer && !elsewhere && stamp.abs_diff(self.wall_clock(now)) <= STAMP_TOLERANCE_MS {
             self.admit(now, from, Peer::new(header, key, stamp, now));
             counters.sessions += 1;
             return self.dispatch(from, length, plaintext, counters);

@@ -75,6 +75,7 @@ const fn slot(word: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::cases;
     use proptest::prelude::*;
     use std::collections::HashSet;
 
@@ -116,6 +117,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases())]
+
         #[test]
         fn the_window_agrees_with_a_set(steps in prop::collection::vec(0..400_u64, 1..400), jumps in prop::collection::vec(0..2500_u64, 1..20)) {
             let mut window = Window::around(3000);

@@ -31,7 +31,7 @@ use nix::unistd::{Pid, getppid};
 
 use crate::error::{Error, system};
 use crate::layout::SWITCH;
-use crate::requirements::needs_user_namespace;
+use crate::requirements::{needs_user_namespace, search_path};
 
 /// Where `ip` keeps named network namespaces; inside a lab this is on the lab's own tmpfs.
 pub(crate) const NETNS_FOLDER: &str = "/run/netns";
@@ -164,7 +164,7 @@ pub(crate) fn create_netns(place: &str, prepare: impl FnOnce() -> Result<(), Err
 }
 
 /// The hidden verb `inside`: becomes `command` in the network namespace of `place`. Returns only when that fails.
-pub(crate) fn inside(place: Option<&str>, orphaned: Orphaned, command: &[String]) -> Result<u8, Error> {
+pub(crate) fn inside(place: &str, orphaned: Orphaned, command: &[String]) -> Result<u8, Error> {
     if orphaned == Orphaned::Dies {
         set_pdeathsig(Signal::SIGKILL).map_err(system("ask to die with the parent"))?;
         // An orphan in a pid namespace belongs to pid 1: the parent died before it could be asked for.
@@ -172,10 +172,8 @@ pub(crate) fn inside(place: Option<&str>, orphaned: Orphaned, command: &[String]
             return Ok(1);
         }
     }
-    if let Some(place) = place {
-        let file = File::open(netns(place)).map_err(system(format!("open the network namespace {place}")))?;
-        setns(file, CloneFlags::CLONE_NEWNET).map_err(system(format!("enter the network namespace {place}")))?;
-    }
+    let file = File::open(netns(place)).map_err(system(format!("open the network namespace {place}")))?;
+    setns(file, CloneFlags::CLONE_NEWNET).map_err(system(format!("enter the network namespace {place}")))?;
     let Some((program, arguments)) = command.split_first() else {
         return Err(Error::Refused { reason: "no command given".to_owned() });
     };
@@ -190,6 +188,7 @@ pub(crate) fn enter_and_run(init_pid: u32, place: &str, command: &[String]) -> R
     let (user, mounts, pids) = (open("user")?, open("mnt")?, open("pid")?);
     // Found before entering: there, /proc knows only processes of the lab.
     let mut inside = own_command()?;
+    inside.env("PATH", search_path());
     let working_folder = env::current_dir();
     if fs::read_link("/proc/self/ns/user").ok() != fs::read_link(folder.join("user")).ok() {
         setns(user, CloneFlags::CLONE_NEWUSER).map_err(system("enter the lab's user namespace"))?;

@@ -74,11 +74,13 @@ pub fn missing_requirements() -> Vec<Missing> {
     missing
 }
 
-/// The PATH of everything in the lab: the caller's, and where `ip` and `nft` are.
+/// The PATH of everything in the lab: the caller's, where `ip` and `nft` are, and where `lab` and `ferrolb` are.
 pub(crate) fn search_path() -> String {
     let own = env::var("PATH").unwrap_or_default();
     let mut folders: Vec<&str> = own.split(':').filter(|folder| !folder.is_empty()).collect();
-    for folder in ADMINISTRATORS_PATH {
+    let lab = binaries::lab().ok();
+    let built = lab.as_deref().and_then(Path::parent).and_then(Path::to_str);
+    for folder in ADMINISTRATORS_PATH.into_iter().chain(built) {
         if !folders.contains(&folder) {
             folders.push(folder);
         }

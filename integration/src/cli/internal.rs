@@ -31,7 +31,7 @@ pub(super) enum Internal {
     #[command(hide = true)]
     Inside {
         #[arg(long)]
-        place: Option<String>,
+        place: String,
         #[arg(long)]
         die_with_parent: bool,
         #[arg(last = true)]
@@ -59,7 +59,7 @@ impl Internal {
             Self::Supervise { init_pid } => supervisor::supervise(init_pid),
             Self::Inside { place, die_with_parent, command } => {
                 let orphaned = if die_with_parent { Orphaned::Dies } else { Orphaned::Stays };
-                namespaces::inside(place.as_deref(), orphaned, &command)
+                namespaces::inside(&place, orphaned, &command)
             }
             Self::Backend { listen, answer } => backend::serve(listen, &answer),
             Self::ProbeHere(arguments) => probe::here(&arguments),

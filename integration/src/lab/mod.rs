@@ -210,6 +210,15 @@ impl Lab {
         Ok(mac.and_then(|mac| self.layout.by_mac(mac)).map(|host| host.name.clone()))
     }
 
+    /// The nodes whose speakers say that they announce `address`.
+    ///
+    /// # Errors
+    /// When the lab cannot be reached. A speaker that does not answer is not among them.
+    pub fn announcers(&self, address: IpAddr) -> Result<Vec<String>, Error> {
+        let announces = |announced: &Announced| announced.addresses.as_ref().is_ok_and(|all| all.contains(&address));
+        Ok(self.announced()?.into_iter().filter(announces).map(|announced| announced.node).collect())
+    }
+
     /// The hardware address of a host.
     pub fn mac_of(&self, host: &str) -> Option<Mac> {
         self.layout.host(host).map(|host| host.mac)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
@@ -22,10 +22,10 @@ pub(super) async fn ask(cli: &Path, layout: &Layout) -> Vec<Announced> {
             let mut command = Command::new(cli);
             command.args(["status", "--output", "json", "--socket"]).arg(super::admin_socket(&node));
             let addresses = match run(&mut command, None).await {
-                Ok(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
+                Ok(text) => serde_json::from_str::<Status>(&text).map_err(|error| error.to_string()),
                 Err(error) => Err(chain(&error)),
             };
-            Announced { node, addresses: addresses.map(|status| announced_in(&status)) }
+            Announced { node, addresses: addresses.map(Status::announced) }
         });
     }
     let mut answers = questions.join_all().await;
@@ -33,27 +33,26 @@ pub(super) async fn ask(cli: &Path, layout: &Layout) -> Vec<Announced> {
     answers
 }
 
-/// The addresses with `"announce": true` in a speaker's status: the same entries as in `ferrolb plan`, wherever in the
-/// status they stand.
-fn announced_in(status: &Value) -> Vec<IpAddr> {
-    fn collect(value: &Value, found: &mut BTreeSet<IpAddr>) {
-        match value {
-            Value::Object(object) => {
-                let announced = object.get("announce").and_then(Value::as_bool) == Some(true);
-                let address =
-                    object.get("address").and_then(Value::as_str).and_then(|text| text.parse::<IpAddr>().ok());
-                if announced {
-                    found.extend(address);
-                }
-                object.values().for_each(|inner| collect(inner, found));
-            }
-            Value::Array(items) => items.iter().for_each(|inner| collect(inner, found)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
+/// What is read of a speaker's status: its answers are those of `ferrolb plan`.
+#[derive(Deserialize)]
+struct Status {
+    services: Vec<Verdict>,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    #[serde(default)]
+    address: Option<IpAddr>,
+    announce: bool,
+}
+
+impl Status {
+    /// The addresses that are announced, each once.
+    fn announced(self) -> Vec<IpAddr> {
+        let announced = self.services.into_iter().filter(|verdict| verdict.announce);
+        let addresses: BTreeSet<IpAddr> = announced.filter_map(|verdict| verdict.address).collect();
+        addresses.into_iter().collect()
     }
-    let mut found = BTreeSet::new();
-    collect(status, &mut found);
-    found.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -62,13 +61,17 @@ mod tests {
 
     #[test]
     fn announced_addresses_are_found_and_others_are_not() {
-        let status = serde_json::json!({
+        let status = r#"{
             "node": "node-1",
             "services": [
-                {"service": "default/web", "address": "10.10.52.0", "announce": true, "reason": "elected"},
-                {"service": "default/api", "address": "10.10.52.1", "announce": false, "reason": "other node"},
+                {"service": "default/web", "address": "10.10.52.0", "announce": true, "reason": "owner: elected"},
+                {"service": "default/shared", "address": "10.10.52.0", "announce": true},
+                {"service": "default/api", "address": "10.10.52.1", "announce": false, "reason": "other: node-2"},
+                {"service": "default/none", "announce": false}
             ],
-        });
-        assert_eq!(announced_in(&status), ["10.10.52.0".parse::<IpAddr>().unwrap()]);
+            "interfaces": [{"name": "eth0", "announces": true}]
+        }"#;
+        let status: Status = serde_json::from_str(status).unwrap();
+        assert_eq!(status.announced(), ["10.10.52.0".parse::<IpAddr>().unwrap()]);
     }
 }

@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::command::Runner;
@@ -23,6 +24,8 @@ use crate::error::{Error, system};
 use crate::namespaces::{LOG_FOLDER, netns};
 use crate::protocol::{Event, ProcessState};
 
+/// How long a process may take to end in an orderly way; the bound of a hang, far above any daemon's own deadline.
+const END_DEADLINE: Duration = Duration::from_secs(30);
 /// How long to give killed processes before looking whether they are gone.
 const DEATH_POLL: Duration = Duration::from_millis(1);
 
@@ -130,7 +133,9 @@ impl Processes {
             Some(Phase::Ended { .. }) => return Err(Error::Refused { reason: format!("{name} does not run") }),
             None => return Err(Error::Refused { reason: format!("there is no process {name}") }),
         }
-        self.ended(name).await
+        timeout(END_DEADLINE, self.ended(name))
+            .await
+            .map_err(|_elapsed| Error::TimedOut { what: format!("{name} ends after {signal}"), after: END_DEADLINE })?
     }
 
     /// Kills everything in the network namespace of `place`, whoever started it, and waits for the end of what the lab

@@ -112,6 +112,7 @@ fn the_status_shows_who_announces_and_which_speaker_is_silent() {
     assign(&lab, "10.10.52.0");
     lab.wait_for("the address is seen", |lab| lab.service_address("default/web").unwrap()).unwrap();
     point_client_at(&lab, "10.10.52.0", "node-3");
+    assert_eq!(lab.announcers("10.10.52.0".parse().unwrap()).unwrap(), ["node-2"]);
     let status = std::process::Command::new(env!("CARGO_BIN_EXE_lab")).args(["--name", lab.name(), "status"]).output();
     let status = String::from_utf8(status.unwrap().stdout).unwrap();
     let service = status.lines().find(|line| line.starts_with("default/web")).unwrap();

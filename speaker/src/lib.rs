@@ -6,9 +6,9 @@
 
 pub mod admin;
 pub mod brain;
-//pub mod metrics;
+pub mod metrics;
 pub mod plan;
-//pub mod run;
+pub mod run;
 
 pub use brain::Brain;
 pub use plan::{NodePlan, Reason, Snapshot, Strategy};

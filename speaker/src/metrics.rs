@@ -56,8 +56,10 @@ impl Metrics {
             Ok(counter)
         };
         let labels = ["service", "protocol", "node", "ip"];
-        let announced =
-            IntGaugeVec::new(Opts::new("metallb_speaker_announced", "1 for each address announced from here"), &labels)?;
+        let announced = IntGaugeVec::new(
+            Opts::new("metallb_speaker_announced", "1 for each address announced from here"),
+            &labels,
+        )?;
         registry.register(Box::new(announced.clone()))?;
         Ok(Self {
             updates: counter("metallb_k8s_client_updates_total", "States of the source that were worked on")?,

@@ -5,16 +5,15 @@ mod handover;
 mod interfaces;
 mod reporter;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use args::{RunError, SpeakerArgs};
-use ferrolb_config::ObjectRef;
 use ferrolb_daemon::Readiness;
 use ferrolb_fib::links::Links;
-use ferrolb_gossip::{Counters, DriverConfig, Handle as Gossip, Key, NodeName};
+use ferrolb_gossip::{DriverConfig, Handle as Gossip, Key, NodeName, Profile};
 use ferrolb_l2::driver::{Handle as L2, Observed};
 use ferrolb_source::{Cluster, Location, ObjectKey, Source};
 use interfaces::Port;
@@ -86,8 +85,8 @@ fn l2_config(args: &SpeakerArgs) -> ferrolb_l2::Config {
 }
 
 fn gossip_config(args: &SpeakerArgs, address: SocketAddr, key: Key) -> Result<DriverConfig, RunError> {
-    let config = DriverConfig::new(args.node_name.as_str(), address, args.cluster_id.clone(), key);
-    Ok(config?)
+    let name = NodeName::from(args.node_name.as_str());
+    Ok(DriverConfig::new(name, address, Profile::default(), args.cluster_id.clone(), key)?)
 }
 
 struct Speaker {

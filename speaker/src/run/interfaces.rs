@@ -1,0 +1,76 @@
+//! The kernel's links as the announcer wants them, and the words for those that cannot announce.
+
+use ferrolb_config::Interfaces;
+use ferrolb_fib::links::Links;
+use ferrolb_l2::driver::Observed;
+use ferrolb_l2::{Interface, MacAddr};
+
+use crate::admin;
+use crate::plan::Announcement;
+
+/// Beginnings of the names of interfaces that lead into this node's containers and tunnels, never to a LAN.
+const EXCLUDED: [&str; 13] = [
+    "cali",
+    "cbr",
+    "cni",
+    "docker",
+    "dummy",
+    "flannel",
+    "kube-ipvs",
+    "lxc",
+    "nodelocaldns",
+    "tunl",
+    "veth",
+    "virbr",
+    "vxlan",
+];
+
+/// An interface, and whether it can announce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Port {
+    pub(super) name: String,
+    mac: String,
+    /// As the announcer takes it, or why not.
+    pub(super) usable: Result<Interface, String>,
+}
+
+pub(super) fn ports(links: &Links) -> Vec<Port> {
+    let excluded = |name: &str| EXCLUDED.iter().any(|prefix| name.starts_with(prefix));
+    let mac = |[a, b, c, d, e, f]: [u8; 6]| MacAddr::new(a, b, c, d, e, f);
+    links
+        .announcing(excluded)
+        .into_iter()
+        .map(|(link, fitness)| Port {
+            name: link.name.clone(),
+            mac: link.mac.map_or_else(String::new, |bytes| mac(bytes).to_string()),
+            usable: fitness
+                .map(|bytes| Interface { name: link.name.clone(), index: link.index, mac: mac(bytes), up: true })
+                .map_err(|unfit| unfit.to_string()),
+        })
+        .collect()
+}
+
+/// For the admin socket: every interface, and whether its socket works.
+pub(super) fn statuses(ports: &[Port], observed: &Observed) -> Vec<admin::Interface> {
+    let status = |port: &Port| {
+        let error = observed.interfaces.get(&port.name).and_then(|status| status.error.as_ref());
+        let reason = match (&port.usable, error) {
+            (Err(reason), _) => reason.clone(),
+            (Ok(_), Some(error)) => ferrolb_daemon::sentence(error.as_ref()),
+            (Ok(_), None) => String::new(),
+        };
+        admin::Interface { name: port.name.clone(), mac: port.mac.clone(), announces: reason.is_empty(), reason }
+    };
+    ports.iter().map(status).collect()
+}
+
+pub(super) fn announcement(announcement: &Announcement) -> ferrolb_l2::Announcement {
+    ferrolb_l2::Announcement {
+        vip: announcement.vip,
+        interfaces: match &announcement.interfaces {
+            Interfaces::All => ferrolb_l2::Interfaces::All,
+            Interfaces::Named(names) => ferrolb_l2::Interfaces::Named(names.clone()),
+        },
+        reasserted: announcement.reasserted,
+    }
+}

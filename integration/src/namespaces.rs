@@ -174,6 +174,7 @@ pub(crate) fn inside(place: &str, orphaned: Orphaned, command: &[String]) -> Res
     }
     let file = File::open(netns(place)).map_err(system(format!("open the network namespace {place}")))?;
     setns(file, CloneFlags::CLONE_NEWNET).map_err(system(format!("enter the network namespace {place}")))?;
+    SigSet::empty().thread_set_mask().map_err(system("let all signals through"))?;
     let Some((program, arguments)) = command.split_first() else {
         return Err(Error::Refused { reason: "no command given".to_owned() });
     };
@@ -199,7 +200,7 @@ pub(crate) fn enter_and_run(init_pid: u32, place: &str, command: &[String]) -> R
     if let Ok(folder) = working_folder {
         env::set_current_dir(folder).or_else(|_covered| env::set_current_dir("/")).map_err(system("change folder"))?;
     }
-    // Ctrl-C is for the command; its end is ours. std starts children with an empty mask.
+    // Ctrl-C is for the command; its end is ours. The mask is inherited: `inside` takes it off again.
     let mut interactive = SigSet::empty();
     interactive.add(Signal::SIGINT);
     interactive.add(Signal::SIGQUIT);

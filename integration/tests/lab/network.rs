@@ -33,6 +33,8 @@ fn commands_keep_their_input_output_and_exit_code() {
     let mut cat = lab.command("node-1", &["cat"]).unwrap();
     let cat = cat.stdin(std::fs::File::open("/proc/self/comm").unwrap()).output().unwrap();
     assert_eq!(cat.stdout, std::fs::read("/proc/self/comm").unwrap());
+    let status = run(&lab, "client", &["cat", "/proc/self/status"]).unwrap();
+    assert!(status.contains("SigBlk:\t0000000000000000\n"), "Ctrl-C reaches it: {status}");
     let nowhere = lab.exec("node-9", &["true"]).unwrap();
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("there is no place node-9"), "{nowhere:?}");
 }

@@ -1,156 +1,191 @@
-//! Reads links over netlink and follows them. Any change makes everything be read again: the kernel may drop change
-//! messages, never the answer to a dump.
+//! Follows the kernel's links by rtnetlink (`rtnetlink(7)`).
+//!
+//! ```text
+//!   connect ──> dump ──> follow notifications ──┐
+//!      ^         ^                              │
+//!      │         └── overrun, or a minute passed┤
+//!      └── backoff <── socket ended, dump failed┘
+//! ```
+//!
+//! Notifications are subscribed to before the dump, so that none is missed in between; those that wait when a dump
+//! begins are thrown away, since the dump knows better; those that come while it runs are folded in after it, which at
+//! worst repeats what it said.
+
+mod message;
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, TryStreamExt};
-use ipnet::IpNet;
-use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, State};
-use rtnetlink::{Handle, MulticastGroup};
-use thiserror::Error;
-use tokio::sync::{oneshot, watch};
+use futures::channel::mpsc::UnboundedReceiver;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::sys::{AsyncSocket as _, SocketAddr};
+use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
+use tokio::sync::watch;
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::links::{Link, Links};
+use crate::links::Links;
 
-/// After a failure the kernel is asked again after this long.
-const RETRY: Duration = Duration::from_millis(500);
+/// What is subscribed to.
+const GROUPS: [MulticastGroup; 3] = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
 
-/// The kernel's links cannot be read.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// No netlink socket.
+/// Asked of the kernel for notifications that wait, in bytes; it grants at most `net.core.rmem_max`. When it is full
+/// the kernel drops notifications and says so, and everything is dumped anew.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// How often everything is dumped although no notification is known to be lost: a safety net, for one that could not be
+/// decoded.
+const RESYNC: Duration = Duration::from_secs(60);
+
+/// How long a dump may take; it takes milliseconds.
+const DUMP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time until a new socket is tried; doubled each time up to [`BACKOFF_MAX`], until a dump succeeds.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+type Messages = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
+
+/// Why links cannot be followed at present. The table keeps its last state meanwhile.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
     #[error("cannot open a netlink socket")]
-    Socket(#[source] io::Error),
-    /// The kernel refuses the dump.
-    #[error("cannot read the kernel's links")]
-    Dump(#[source] Box<rtnetlink::Error>),
-    /// The task that reads has ended.
-    #[error("the task that follows links has ended")]
+    Connect(#[source] io::Error),
+    #[error("cannot list links and addresses")]
+    Dump(#[source] rtnetlink::Error),
+    #[error("listing links and addresses took more than {DUMP_TIMEOUT:?}")]
+    DumpTimeout,
+    #[error("the netlink socket has ended")]
     Ended,
 }
 
-/// Reads the links of this network namespace and follows them until `shutdown`. The first state is there at once.
+/// Follows the links of the network namespace of the thread that runs the task, until `cancel`. The table is empty until
+/// the first dump is there.
 ///
-/// # Errors
-/// They cannot be read at all. Later failures are logged and tried again.
-pub async fn follow(tasks: &TaskTracker, shutdown: CancellationToken) -> Result<watch::Receiver<Arc<Links>>, Error> {
-    let (sender, receiver) = watch::channel(Arc::default());
-    let (ready, first) = oneshot::channel();
-    let mut ready = Some(ready);
-    tasks.spawn(async move {
-        loop {
-            let ended = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                ended = session(&sender, &mut ready) => ended,
-            };
-            let Err(error) = ended else { return };
-            if let Some(ready) = ready.take() {
-                // Nobody waits any more if this cannot be delivered.
-                drop(ready.send(Err(error)));
-                return;
-            }
-            tracing::warn!(error = &error as &dyn std::error::Error, "following links again");
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(RETRY) => {}
-            }
-        }
+/// The task lives on `tracker` and owns the netlink socket. It may be dropped at any point: nothing but the socket is
+/// lost then.
+pub fn follow_links(tracker: &TaskTracker, cancel: CancellationToken) -> watch::Receiver<Arc<Links>> {
+    let (publish, links) = watch::channel(Arc::default());
+    tracker.spawn(async move {
+        cancel.run_until_cancelled(run(&publish)).await;
     });
-    first.await.unwrap_or(Err(Error::Ended))?;
-    Ok(receiver)
+    links
 }
 
-/// One netlink connection's life; ends well only when nobody is interested any more.
-async fn session(
-    sender: &watch::Sender<Arc<Links>>,
-    ready: &mut Option<oneshot::Sender<Result<(), Error>>>,
-) -> Result<(), Error> {
-    let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-    let (connection, handle, mut changes) = rtnetlink::new_multicast_connection(&groups).map_err(Error::Socket)?;
-    let follow = async {
-        loop {
-            let links = Arc::new(dump(&handle).await?);
-            sender.send_if_modified(|current| {
-                let changed = *current != links;
-                if changed {
-                    *current = links;
-                }
-                changed
-            });
-            if let Some(ready) = ready.take() {
-                drop(ready.send(Ok(())));
-            }
-            if changes.next().await.is_none() {
-                return Err(Error::Socket(io::ErrorKind::ConnectionAborted.into()));
-            }
-            // Changes that are already here are covered by the one dump that follows.
-            while let Some(Some(_)) = changes.next().now_or_never() {}
-            if sender.is_closed() {
-                return Ok(());
-            }
+async fn run(publish: &watch::Sender<Arc<Links>>) {
+    let mut backoff = BACKOFF_MIN;
+    loop {
+        let mut synced = false;
+        let error = connected(publish, &mut synced).await;
+        if synced {
+            backoff = BACKOFF_MIN;
         }
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            source = std::error::Error::source(&error),
+            retry = ?backoff,
+            "links cannot be followed"
+        );
+        time::sleep(backoff).await;
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+/// One socket's life. `synced` tells whether a dump succeeded.
+async fn connected(publish: &watch::Sender<Arc<Links>>, synced: &mut bool) -> FollowError {
+    let (mut connection, handle, messages) = match new_multicast_connection(&GROUPS) {
+        Ok(connected) => connected,
+        Err(error) => return FollowError::Connect(error),
     };
+    if let Err(error) = connection.socket_mut().socket_mut().set_rx_buf_sz(RECEIVE_BUFFER) {
+        tracing::debug!(error = &error as &dyn std::error::Error, "receive buffer kept its size");
+    }
+    let following = pin!(follow(&handle, messages, publish, synced));
     tokio::select! {
-        () = connection => Err(Error::Socket(io::ErrorKind::ConnectionAborted.into())),
-        ended = follow => ended,
+        // In this order, so that all that has come is in the channel when the follower looks.
+        biased;
+        () = connection => FollowError::Ended,
+        error = following => error,
     }
 }
 
-async fn dump(handle: &Handle) -> Result<Links, Error> {
-    let failed = |error| Error::Dump(Box::new(error));
-    let messages: Vec<LinkMessage> = handle.link().get().execute().try_collect().await.map_err(failed)?;
-    let mut links: Links = messages.iter().map(link).collect();
-    let addresses: Vec<AddressMessage> = handle.address().get().execute().try_collect().await.map_err(failed)?;
-    for message in &addresses {
-        if let Some(address) = address(message) {
-            links.add_address(message.header.index, address);
+/// Dumps, then folds notifications, and so on.
+async fn follow(
+    handle: &Handle,
+    mut messages: Messages,
+    publish: &watch::Sender<Arc<Links>>,
+    synced: &mut bool,
+) -> FollowError {
+    loop {
+        // Older than the dump that follows, and with gaps if it follows an overrun.
+        while let Some(Some(_)) = messages.next().now_or_never() {}
+        let mut links = match time::timeout(DUMP_TIMEOUT, dump(handle)).await {
+            Ok(Ok(links)) => links,
+            Ok(Err(error)) => return FollowError::Dump(error),
+            Err(_) => return FollowError::DumpTimeout,
+        };
+        *synced = true;
+        publish_if_changed(publish, &links);
+        let mut resync = pin!(time::sleep(RESYNC));
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = messages.next() => message,
+                () = &mut resync => break,
+            };
+            // All that waits is folded before anything is published.
+            let mut next = Some(message);
+            let mut overrun = false;
+            while let Some(message) = next {
+                let Some((message, _)) = message else { return FollowError::Ended };
+                overrun |= fold(&mut links, message);
+                next = messages.next().now_or_never();
+            }
+            if overrun {
+                tracing::info!("netlink notifications were lost, listing links anew");
+                break;
+            }
+            publish_if_changed(publish, &links);
         }
     }
-    Ok(links)
 }
 
-fn link(message: &LinkMessage) -> Link {
-    let flags = message.header.flags;
-    let mut link = Link {
-        index: message.header.index,
-        up: flags.contains(LinkFlags::Up),
-        carrier: flags.contains(LinkFlags::LowerUp),
-        arp: !flags.contains(LinkFlags::Noarp),
-        broadcast: flags.contains(LinkFlags::Broadcast),
-        loopback: flags.contains(LinkFlags::Loopback),
-        ..Link::default()
-    };
-    for attribute in &message.attributes {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "a link has some sixty more attributes")]
-        match attribute {
-            LinkAttribute::IfName(name) => link.name.clone_from(name),
-            LinkAttribute::Address(mac) => link.mac = mac.as_slice().try_into().ok(),
-            LinkAttribute::Controller(master) if *master != 0 => link.master = Some(*master),
-            LinkAttribute::OperState(state) => link.carrier &= matches!(state, State::Up | State::Unknown),
-            _ => {}
+/// Folds a notification into the table. Says whether notifications were lost.
+fn fold(links: &mut Links, message: NetlinkMessage<RouteNetlinkMessage>) -> bool {
+    if let NetlinkPayload::InnerMessage(message) = message.payload {
+        if let Some(change) = message::change(message) {
+            links.apply(change);
         }
+        return false;
     }
-    link
+    matches!(message.payload, NetlinkPayload::Overrun(_))
 }
 
-fn address(message: &AddressMessage) -> Option<IpNet> {
-    let mut found = None;
-    for attribute in &message.attributes {
-        // On a point-to-point link `Address` is the other end.
-        if let AddressAttribute::Local(ip) = attribute {
-            found = Some(*ip);
-        } else if let (AddressAttribute::Address(ip), None) = (attribute, found) {
-            found = Some(*ip);
-        }
+/// Links first, then addresses: the kernel runs one dump at a time for a socket, and an address needs its link.
+async fn dump(handle: &Handle) -> Result<Links, rtnetlink::Error> {
+    let mut table = Links::default();
+    let mut links = pin!(handle.link().get().execute());
+    while let Some(message) = links.try_next().await? {
+        message::change(RouteNetlinkMessage::NewLink(message)).map(|change| table.apply(change));
     }
-    let known = matches!(message.header.family, AddressFamily::Inet | AddressFamily::Inet6);
-    IpNet::new(found.filter(|_| known)?, message.header.prefix_len).ok()
+    let mut addresses = pin!(handle.address().get().execute());
+    while let Some(message) = addresses.try_next().await? {
+        message::change(RouteNetlinkMessage::NewAddress(message)).map(|change| table.apply(change));
+    }
+    Ok(table)
+}
+
+fn publish_if_changed(publish: &watch::Sender<Arc<Links>>, links: &Links) {
+    publish.send_if_modified(|published| {
+        let changed = **published != *links;
+        if changed {
+            *published = Arc::new(links.clone());
+        }
+        changed
+    });
 }

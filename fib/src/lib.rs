@@ -1,6 +1,11 @@
-//! The kernel's view of the network: today its links, later routes and rules.
+//! The kernel's forwarding side as this node sees it: its links and their addresses.
 //!
-//! [`links`] is pure; the feature `driver` reads the kernel over netlink (RFC 3549) and follows its changes.
+//! | layer | module | what it knows |
+//! | --- | --- | --- |
+//! | decisions | [`links`] | the table of links, how changes fold into it, which links can announce |
+//! | edges | `driver` | rtnetlink: dump, follow, dump again when something was missed |
+//!
+//! [`links`] does no I/O and builds without the feature `driver`.
 
 #[cfg(feature = "driver")]
 pub mod driver;

@@ -83,11 +83,17 @@ fn port_that_joins_and_leaves_a_bridge_is_never_lost() {
         assert_eq!(exclusion(&seen, "lo"), Some(Exclusion::Loopback));
 
         lab.ip("link set v1 up");
+        lab.ip("addr add 198.51.100.1/24 dev v0");
         lab.ip("link set v0 nomaster");
         // What comes after the bridge's own notification proves that it was seen and did no harm.
         lab.ip("addr add 192.0.2.1/24 dev v0");
-        let seen = links.see("free", |links| links.by_name("v0").is_some_and(|link| !link.addresses.is_empty())).await;
-        assert_eq!(seen.by_name("v0").and_then(|link| link.master), None);
+        let free = |links: &ferrolb_fib::links::Links| {
+            links.by_name("v0").is_some_and(|link| link.addresses.contains(&net("192.0.2.1/24")))
+        };
+        let seen = links.see("free", free).await;
+        let v0 = seen.by_name("v0").expect("just seen");
+        assert_eq!(v0.master, None);
+        assert!(v0.addresses.contains(&net("198.51.100.1/24")), "what it had before it still has");
         let seen = links.see("running", |links| links.by_name("v0").is_some_and(|link| link.carrier)).await;
         assert_eq!(exclusion(&seen, "v0"), None);
     });

@@ -1,0 +1,47 @@
+# What one types; each target installs what it needs first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help setup demo test bench fmt soak lint house tools
+
+help: ## Show this
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the machine lacks (Debian packages where root, else says which)
+	@integration/setup.sh
+
+demo: setup ## A tour of the lab: assignment, owner, crash, the gap a client sees, return
+	@echo "building (the first time takes a few minutes) ..."
+	@$(CARGO) build --quiet --locked --workspace
+	@$(CARGO) lab demo
+
+test: setup tools lint ## Every test that can run here: fmt, clippy, house, unit, simulation, namespaces
+	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-fib
+
+bench: setup ## Figures: the gap after a crash of the owner (keepalived beside it), the allocator
+	@integration/setup.sh keepalived
+	$(CARGO) build --release --locked --workspace
+	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench
+	$(CARGO) run --release --locked --quiet -p ferrolb-controller --example allocator
+
+soak: setup ## The long runs: 100,000 seeds of the simulation, 200 crashes in the lab
+	SEEDS=$${SEEDS:-100000} $(CARGO) test --release --locked -p ferrolb-integration --test simulation -- --nocapture
+	$(CARGO) build --release --locked --workspace
+	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench --crashes 200
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+lint: ## fmt, clippy (also of each leaf without its driver), documentation, dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-fib -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+	$(CARGO) deny --log-level error check bans licenses sources
+
+tools:
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "installing cargo-deny (about two minutes) ..."; \
+	  $(CARGO) install --quiet --locked --debug --target-dir target/tools cargo-deny@0.20.2; }

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs what ferrolb's build, lab and tests need and this machine lacks. Idempotent; says what it does.
+# setup.sh [keepalived]: also the peer that benches compare with.
+set -euo pipefail
+
+declare -A package=(
+  [ip]=iproute2 [nft]=nftables [curl]=curl [cc]=gcc [ps]=procps [nsenter]=util-linux [mount]=mount
+)
+for extra in "$@"; do
+  case "$extra" in
+    keepalived) package[keepalived]=keepalived ;;
+    *) echo "setup: unknown extra '$extra'; known is keepalived" >&2; exit 2 ;;
+  esac
+done
+
+# Programs for administrators are not on every user's PATH.
+PATH="$PATH:/usr/sbin:/sbin"
+missing=()
+for program in "${!package[@]}"; do
+  command -v "$program" >/dev/null || missing+=("${package[$program]}")
+done
+
+if ! command -v cargo >/dev/null; then
+  echo "setup: cargo is missing; install Rust with rustup (the version is in rust-toolchain.toml)" >&2
+  exit 1
+fi
+if [ ${#missing[@]} -eq 0 ]; then
+  exit 0
+fi
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+if ! command -v apt-get >/dev/null; then
+  echo "setup: please install: ${missing[*]} (Debian's names)" >&2
+  exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+  echo "setup: please install as root: apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+echo "setup: installing Debian packages: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+echo "setup: done"

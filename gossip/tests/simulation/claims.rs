@@ -117,8 +117,8 @@ fn a_conflict_after_an_even_partition_leaves_exactly_one_owner_everywhere() {
 
 #[test]
 fn the_larger_part_of_a_partition_keeps_its_addresses_and_the_smaller_gives_up_what_it_took() {
-    for (size, cut_off) in [(3, 1), (16, 4)] {
-        let mut sim = Sim::cluster(u64::from(size), size);
+    for (seed, (size, cut_off)) in (0..30).zip([(3, 1), (5, 2), (16, 4)].into_iter().cycle()) {
+        let mut sim = Sim::cluster(seed, size);
         for number in 0..size {
             sim.claim(Node(number), &[vip(number)]);
         }

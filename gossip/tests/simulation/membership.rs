@@ -62,6 +62,24 @@ fn a_crash_is_known_to_all_within_the_bound() {
 }
 
 #[test]
+fn a_verdict_and_a_departure_reach_everybody_in_one_trip() {
+    for seed in 0..5 {
+        let mut sim = Sim::cluster(seed, 64);
+        sim.run_for(secs(1));
+        sim.crash(Node(9));
+        let knows = |sim: &Sim, node: Node| sim.view(node).members.len() == 63;
+        sim.run_until_or(secs(2), |sim| sim.nodes().iter().any(|node| knows(sim, *node))).expect("one notices");
+        let all = sim.run_until_or(secs(2), Sim::converged).expect("all notice");
+        assert!(all < ms(1), "seed {seed}: the verdict took {all:?}");
+
+        sim.input(Node(20), Input::Leave);
+        sim.crash(Node(20));
+        let all = sim.run_until_or(secs(2), Sim::converged).expect("all notice");
+        assert!(all < ms(1), "seed {seed}: the departure took {all:?}");
+    }
+}
+
+#[test]
 fn two_nodes_find_each_other_after_a_partition() {
     for seed in 0..10 {
         let mut sim = Sim::cluster(seed, 2);

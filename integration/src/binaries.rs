@@ -34,6 +34,15 @@ pub(crate) fn lab() -> Result<PathBuf, Missing> {
         .ok_or_else(|| Missing::Lab { beside: own.clone() })
 }
 
+/// The command line tool `ferrolb`, beside `lab`.
+///
+/// # Errors
+/// [`Missing::Daemon`] when it is not there.
+pub(crate) fn ferrolb() -> Result<PathBuf, Missing> {
+    let lab = lab()?;
+    Ok(Binaries::in_folder(lab.parent().unwrap_or(Path::new(".")))?.cli)
+}
+
 impl Binaries {
     /// The binaries in `folder`.
     ///

@@ -44,6 +44,7 @@ mod probe;
 mod protocol;
 mod requirements;
 mod supervisor;
+mod tour;
 
 pub use self::error::Error;
 pub use self::lab::{Daemons, Lab, Options, Probe};

@@ -1,6 +1,6 @@
 //! The house stands as drawn: who may know whom, leaves without kube, every file reached by a module.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of tests may fail the test")]
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -63,7 +63,17 @@ fn a_leaf_without_its_driver_is_pure() {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let package = format!("ferrolb-{leaf}");
         let output = Command::new(cargo)
-            .args(["tree", "--locked", "--no-default-features", "--edges", "normal", "--prefix", "none", "-p", &package])
+            .args([
+                "tree",
+                "--locked",
+                "--no-default-features",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "-p",
+                &package,
+            ])
             .current_dir(root())
             .output()
             .unwrap();
@@ -99,9 +109,8 @@ fn reached(file: &Path, found: &mut BTreeSet<PathBuf>) {
     let folder = file.parent().unwrap();
     let stem = file.file_stem().unwrap().to_str().unwrap();
     let own = if ["mod", "lib", "main"].contains(&stem) { folder.to_owned() } else { folder.join(stem) };
-    let mut lines = text.lines().peekable();
     let mut path: Option<String> = None;
-    while let Some(line) = lines.next() {
+    for line in text.lines() {
         let line = line.trim();
         if let Some(given) = line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
             path = Some(given.to_owned());

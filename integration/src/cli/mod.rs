@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::internal::Internal;
 use self::probe::ProbeArguments;
+pub(crate) use self::verbs::DEFAULT_VALUES;
 use crate::error::{Error, chain};
 use crate::layout::MAX_NODES;
 use crate::output::Form;
@@ -104,6 +105,17 @@ enum Verb {
     },
     /// End a lab.
     Down,
+    /// A tour: assignment, owner, the owner's crash and the gap a client sees, return. Exits with 0 only if all held.
+    Demo,
+    /// Measure the gap after crashes of the owner, keepalived's beside it.
+    Bench {
+        /// How often the owner crashes.
+        #[arg(long, default_value_t = 20)]
+        crashes: usize,
+        /// How often keepalived's owner does; 0 leaves it out.
+        #[arg(long, default_value_t = 10)]
+        keepalived: usize,
+    },
     /// Say what this machine lacks to run a lab.
     Check,
     #[command(flatten)]

@@ -13,9 +13,10 @@ use crate::layout::SWITCH;
 use crate::namespaces::{LOG_FOLDER, SOURCE_FOLDER, enter_and_run};
 use crate::output::print;
 use crate::requirements::missing_requirements;
+use crate::tour::{self, BenchOptions};
 
 /// The values of a lab that was given none: what a legacy installation has.
-const DEFAULT_VALUES: &str = "\
+pub(crate) const DEFAULT_VALUES: &str = "\
 configInline:
   address-pools:
   - name: default
@@ -46,6 +47,10 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
         Verb::Logs { process, follow } => return logs(name, &process, follow),
         Verb::Events { follow } => return events(name, follow),
         Verb::Down => lab()?.down()?,
+        Verb::Demo => return Ok(u8::from(!tour::demo()?)),
+        Verb::Bench { crashes, keepalived } => {
+            return Ok(u8::from(!tour::bench(BenchOptions { crashes, peers: keepalived })?));
+        }
         Verb::Check => return check(),
         Verb::Internal(internal) => return internal.run(),
     }

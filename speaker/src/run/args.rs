@@ -76,9 +76,6 @@ pub enum RunError {
     /// The announcer cannot start.
     #[error(transparent)]
     L2(#[from] ferrolb_l2::driver::SpawnError),
-    /// The kernel's links cannot be read.
-    #[error(transparent)]
-    Links(#[from] ferrolb_fib::driver::Error),
     /// The admin socket cannot be had.
     #[error(transparent)]
     Admin(#[from] AdminError),

@@ -1,7 +1,7 @@
 //! The kernel's links as the announcer wants them, and the words for those that cannot announce.
 
 use ferrolb_config::Interfaces;
-use ferrolb_fib::links::Links;
+use ferrolb_fib::links::{Candidate, Links, announcing};
 use ferrolb_l2::driver::Observed;
 use ferrolb_l2::{Interface, MacAddr};
 
@@ -37,17 +37,17 @@ pub(super) struct Port {
 pub(super) fn ports(links: &Links) -> Vec<Port> {
     let excluded = |name: &str| EXCLUDED.iter().any(|prefix| name.starts_with(prefix));
     let mac = |[a, b, c, d, e, f]: [u8; 6]| MacAddr::new(a, b, c, d, e, f);
-    links
-        .announcing(excluded)
-        .into_iter()
-        .map(|(link, fitness)| Port {
-            name: link.name.clone(),
-            mac: link.mac.map_or_else(String::new, |bytes| mac(bytes).to_string()),
-            usable: fitness
-                .map(|bytes| Interface { name: link.name.clone(), index: link.index, mac: mac(bytes), up: true })
-                .map_err(|unfit| unfit.to_string()),
-        })
-        .collect()
+    let port = |Candidate { link, exclusion }: Candidate<'_>| {
+        let address = link.mac.map(mac);
+        let usable = match (exclusion, address) {
+            (Some(exclusion), _) => Err(exclusion.to_string()),
+            (None, None) => Err("has no Ethernet address".to_owned()),
+            (None, Some(mac)) => Ok(Interface { name: link.name.clone(), index: link.index, mac, up: true }),
+        };
+        let mac = address.map_or_else(String::new, |mac| mac.to_string());
+        Port { name: link.name.clone(), mac, usable }
+    };
+    announcing(links, excluded).into_iter().map(port).collect()
 }
 
 /// For the admin socket: every interface, and whether its socket works.

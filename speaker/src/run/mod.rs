@@ -45,7 +45,7 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
     let ready = Readiness::default();
     let questions = admin::listen(&args.admin_socket, tasks, shutdown.clone())?;
     ferrolb_daemon::serve(&args.daemon, registry, ready.clone(), tasks, &shutdown).await?;
-    let links = ferrolb_fib::driver::follow(&edges, last.clone()).await?;
+    let links = ferrolb_fib::driver::follow_links(&edges, last.clone());
     let (l2, heard) = ferrolb_l2::driver::spawn(l2_config(args))?;
     let gossip = ferrolb_gossip::spawn(gossip_config(args, address, key)?)?;
     let me = NodeName::from(args.node_name.as_str());

@@ -112,7 +112,8 @@ impl Reporter {
                 Interfaces::Named(names) => names.iter().cloned().collect(),
             };
             let usable = |name: &String| ports.iter().any(|port| port.name == *name && port.usable.is_ok());
-            let fails = !interfaces.is_empty() && !interfaces.iter().any(usable);
+            // Before the kernel has told of any link, nothing is known to be missing.
+            let fails = !ports.is_empty() && !interfaces.is_empty() && !interfaces.iter().any(usable);
             for service in &announcement.services {
                 if fails {
                     failed.insert(service.clone());

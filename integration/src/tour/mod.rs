@@ -1,0 +1,76 @@
+//! What people run to see ferrolb at work: the demo, and the bench that measures what the demo shows.
+
+mod bench;
+mod demo;
+mod keepalived;
+mod screen;
+
+pub(crate) use bench::{BenchOptions, bench};
+pub(crate) use demo::demo;
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::error::Error;
+use crate::lab::Lab;
+
+/// The service that every tour looks at.
+const SERVICE: &str = "default/web";
+
+/// The address of [`SERVICE`] once it has one.
+fn address(lab: &Lab) -> Result<IpAddr, Error> {
+    lab.wait_for("the service has an address", |lab| lab.service_address(SERVICE).ok().flatten())
+}
+
+/// The one node whose speaker says that it announces `vip`, once exactly one does.
+fn owner(lab: &Lab, vip: IpAddr) -> Result<String, Error> {
+    lab.wait_for("exactly one node announces the address", |lab| {
+        let announcers = lab.announcers(vip).ok()?;
+        let [owner] = announcers.as_slice() else { return None };
+        Some(owner.clone())
+    })
+}
+
+/// Puts the endpoints on every node but `node`, so that a crash of `node` takes the address away and nothing else.
+fn endpoints_beside(lab: &Lab, node: &str) -> Result<(), Error> {
+    let others: Vec<&str> = nodes(lab).into_iter().filter(|other| *other != node).collect();
+    lab.endpoints_on(&others)
+}
+
+fn nodes(lab: &Lab) -> Vec<&str> {
+    lab.layout().nodes().map(|node| node.name.as_str()).collect()
+}
+
+/// Waits until every node's speaker counts as many living members as there are nodes.
+fn everybody_is_a_member(lab: &Lab) -> Result<(), Error> {
+    let all = nodes(lab).len();
+    lab.wait_for("all nodes are members again", |lab| {
+        let complete = |node: &&str| members(lab, node) == Some(all);
+        nodes(lab).iter().all(complete).then_some(())
+    })
+}
+
+fn members(lab: &Lab, node: &str) -> Option<usize> {
+    let output = ferrolb(lab, node, &["members", "--output", "json"]).ok()?;
+    let members: Vec<serde_json::Value> = serde_json::from_str(&output).ok()?;
+    Some(members.len())
+}
+
+/// What `ferrolb` prints on a node.
+fn ferrolb(lab: &Lab, node: &str, arguments: &[&str]) -> Result<String, Error> {
+    let program = crate::binaries::ferrolb()?;
+    let socket = format!("/run/lab/{node}.sock");
+    let program = program.to_string_lossy().into_owned();
+    let mut command = vec![program.as_str()];
+    command.extend_from_slice(arguments);
+    command.extend_from_slice(&["--socket", &socket]);
+    let output = lab.exec(node, &command)?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Error::Refused { reason: format!("`ferrolb {}` on {node}: {reason}", arguments.join(" ")) });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn target(vip: IpAddr) -> SocketAddr {
+    SocketAddr::new(vip, 80)
+}

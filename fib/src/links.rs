@@ -20,8 +20,8 @@ pub struct Link {
     pub mac: Option<[u8; 6]>,
     /// Administratively up (`IFF_UP`).
     pub up: bool,
-    /// Operational state is "up", or "unknown" as with drivers that do not tell (RFC 2863 §3.1.13, Linux
-    /// `Documentation/networking/operstates.rst`).
+    /// Frames can pass: the lower layer is up (`IFF_LOWER_UP`), and the operational state is "up", or "unknown" as with
+    /// drivers that do not tell (RFC 2863 §3.1.12, Linux `Documentation/networking/operstates.rst`).
     pub carrier: bool,
     /// Resolves addresses by ARP (no `IFF_NOARP`).
     pub arp: bool,

@@ -56,12 +56,13 @@ fn link(message: LinkMessage) -> Option<Link> {
             _ => {}
         }
     }
+    let running = matches!(state?, State::Up | State::Unknown);
     Some(Link {
         index: message.header.index,
         name: name?,
         mac,
         up: flags.contains(LinkFlags::Up),
-        carrier: matches!(state?, State::Up | State::Unknown),
+        carrier: flags.contains(LinkFlags::LowerUp) && running,
         arp: !flags.contains(LinkFlags::Noarp),
         broadcast: flags.contains(LinkFlags::Broadcast),
         loopback: flags.contains(LinkFlags::Loopback),
@@ -91,7 +92,7 @@ fn address(message: &AddressMessage) -> Option<IpNet> {
 mod tests {
     use super::*;
 
-    const FLAGS: LinkFlags = LinkFlags::Up.union(LinkFlags::Broadcast);
+    const FLAGS: LinkFlags = LinkFlags::Up.union(LinkFlags::Broadcast).union(LinkFlags::LowerUp);
 
     fn message(family: AddressFamily, attributes: Vec<LinkAttribute>) -> LinkMessage {
         let mut message = LinkMessage::default();
@@ -141,6 +142,14 @@ mod tests {
             attributes.push(LinkAttribute::OperState(state));
             assert_eq!(new_link(attributes).expect("a link").carrier, carrier, "{state:?}");
         }
+    }
+
+    #[test]
+    fn carrier_is_gone_with_the_lower_layer_even_where_the_driver_does_not_tell() {
+        let mut message = message(AddressFamily::Unspec, whole());
+        message.attributes.push(LinkAttribute::OperState(State::Unknown));
+        message.header.flags = LinkFlags::Up;
+        assert!(link(message).is_some_and(|link| link.up && !link.carrier));
     }
 
     #[test]

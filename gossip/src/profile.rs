@@ -34,8 +34,12 @@ pub struct Profile {
 // === impl Profile ===
 
 impl Profile {
-    /// The profile for a LAN: a dead node is known to all survivors in 0.37 s typically and 0.85 s at worst; a stall of
-    /// 300 ms is tolerated; 21 packets a second for each node.
+    /// The profile for a LAN.
+    ///
+    /// In simulation a dead node is known to all survivors after 0.37 s in the median. The worst of 1 300 deaths among 2
+    /// to 64 nodes took 0.80 s without loss, and the worst of 900 took 1.08 s at 5 % loss. No living node was declared
+    /// down in 13 node hours at 5 % loss, nor in 13 at 20 %. A stall of 300 ms is tolerated. Each node sends 21 packets
+    /// and 2.0 to 2.3 kB of UDP payload a second when nothing happens, however many there are.
     pub const fn lan() -> Self {
         Self {
             probe_period: Duration::from_millis(100),

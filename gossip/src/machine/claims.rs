@@ -12,6 +12,10 @@ use crate::table::Offer;
 use crate::timers::Task;
 use crate::wire::{Message, Record, batches};
 
+/// How many claims ride on foca's datagrams at the same time. It sorts them for each datagram, so thousands would keep
+/// it busy. What exceeds this is repaired by the digests, a second later.
+const RIDING_MAX: usize = 512;
+
 /// When the winner is told of a lost claim for the second time; each further pause is twice as long.
 const CONCEDE_AGAIN: Duration = Duration::from_millis(100);
 
@@ -189,9 +193,9 @@ impl Gossip {
         }
     }
 
-    /// Lets a claim ride on foca's datagrams until everybody has heard it.
+    /// Lets a claim ride on foca's datagrams until everybody has heard it: repairs what was lost of the direct news.
     fn spread(&mut self, claim: &Claim) {
-        if self.left {
+        if self.left || self.swim.custom_broadcast_backlog() >= RIDING_MAX {
             return;
         }
         let result = broadcast_item(claim).map_or(Ok(true), |item| self.swim.add_broadcast(&item));

@@ -175,6 +175,24 @@ fn a_late_joiner_learns_a_thousand_claims_before_it_is_ready() {
 }
 
 #[test]
+fn thousands_of_claims_at_once_reach_everybody_in_spite_of_loss() {
+    let mut sim = Sim::cluster(13, 5);
+    sim.loss = 0.05;
+    let vips: Vec<IpAddr> = (0..4000).map(vip).collect();
+    for (node, vips) in (0..).map(Node).zip(vips.chunks(800)) {
+        sim.claim(node, vips);
+    }
+    sim.run_for(secs(5));
+    for (number, vip) in vips.iter().enumerate() {
+        let owner = Node(u16::try_from(number / 800).expect("small"));
+        assert!(sim.all_agree(*vip, Some(owner)), "{vip}");
+    }
+    let busy = sim.packets;
+    sim.run_for(secs(10));
+    assert!(sim.packets - busy < 5 * 10 * 60, "{} packets: it is quiet again", sim.packets - busy);
+}
+
+#[test]
 fn a_survivor_of_two_takes_over() {
     let mut sim = Sim::cluster(6, 2);
     sim.claim(Node(0), &[vip(1)]);

@@ -32,7 +32,7 @@ pub use self::io::{
     VipStatus,
 };
 
-use self::conflict::Defence;
+use self::conflict::{DEFEND_DELAY, Defence};
 use self::port::{Filtered, Port, State};
 use self::schedule::Due;
 use crate::filter::Range;
@@ -58,6 +58,8 @@ pub struct Announcer {
     watched: BTreeSet<IpAddr>,
     peers: BTreeSet<MacAddr>,
     gateways: BTreeMap<u32, Vec<Gateway>>,
+    /// Defences that are due, by interface and address.
+    defences: BTreeMap<(u32, IpAddr), Instant>,
     outputs: VecDeque<Output>,
     revision: u64,
     activity: u64,
@@ -74,6 +76,7 @@ impl Announcer {
             watched: BTreeSet::new(),
             peers: BTreeSet::new(),
             gateways: BTreeMap::new(),
+            defences: BTreeMap::new(),
             outputs: VecDeque::new(),
             revision: 0,
             activity: 0,
@@ -98,6 +101,7 @@ impl Announcer {
 
     /// Sends what is due. Calling it early is harmless.
     pub fn handle_deadline(&mut self, now: Instant) {
+        self.defend(now);
         let Self { ports, gateways, outputs, rng, .. } = self;
         for (index, port) in ports.iter_mut().filter(|(_, port)| port.state == State::Open) {
             let gateways = gateways.get(index).map_or(&[][..], Vec::as_slice);
@@ -113,7 +117,7 @@ impl Announcer {
     /// When [`handle_deadline`](Self::handle_deadline) has something to do; `None` = not before the next input.
     pub fn next_deadline(&self) -> Option<Instant> {
         let open = self.ports.values().filter(|port| port.state == State::Open);
-        open.filter_map(|port| port.schedule.next_deadline()).min()
+        open.filter_map(|port| port.schedule.next_deadline()).chain(self.defences.values().copied()).min()
     }
 
     /// What to do next, until `None`.
@@ -290,8 +294,7 @@ impl Announcer {
                 defended = !self.peers.contains(&frame.sender_mac) && vip.defence.permit(now);
             }
             if defended {
-                let announcement = arp::announce_request(port.interface.mac, frame.sender_ip);
-                self.outputs.push_back(send(index, claimed, Purpose::Defence, &announcement));
+                self.defences.insert((index, claimed), now + DEFEND_DELAY);
             }
             self.outputs.push_back(Output::Heard(Heard {
                 vip: claimed,
@@ -315,6 +318,22 @@ impl Announcer {
     }
 
     // === consequences ===
+
+    /// Defends what is still announced when its defence is due.
+    fn defend(&mut self, now: Instant) {
+        let Self { defences, ports, outputs, .. } = self;
+        defences.retain(|(index, vip), due| {
+            if *due > now {
+                return true;
+            }
+            let port = ports.get(index).filter(|port| port.schedule.contains(*vip));
+            if let (Some(port), IpAddr::V4(address)) = (port, *vip) {
+                let announcement = arp::announce_request(port.interface.mac, address);
+                outputs.push_back(send(*index, *vip, Purpose::Defence, &announcement));
+            }
+            false
+        });
+    }
 
     /// Brings filters and schedules in line with interfaces and addresses; filters first, so that what is announced can
     /// also be answered.

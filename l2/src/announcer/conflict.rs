@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 /// Least time between two defences of an address (`DEFEND_INTERVAL`, RFC 5227 §1.1).
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Time from hearing another owner to the defence. Whoever took the address over by agreement is heard first and the
+/// agreement learned a moment later; by then the address is given up and there is nothing to defend.
+pub(super) const DEFEND_DELAY: Duration = Duration::from_millis(200);
+
 /// When an address was last defended.
 #[derive(Debug, Default)]
 pub(super) struct Defence {

@@ -170,7 +170,7 @@ pub struct Heard {
     /// Whether this node announces the address on that interface too: a conflict, unless one of the two is about to
     /// yield.
     pub announced: bool,
-    /// Whether a defending announcement was sent.
+    /// Whether a defending announcement follows in a moment, unless the address is given up before.
     pub defended: bool,
 }
 

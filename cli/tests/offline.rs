@@ -1,0 +1,140 @@
+//! `validate`, `plan` and `convert` as scripts use them.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of tests may fail the test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const VALUES: &str =
+    "configInline:\n  address-pools:\n   - name: default\n     protocol: layer2\n     addresses:\n     - 10.0.0.0/24\n";
+const CLUSTER: &str = r"
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Node, metadata: {name: node-a}}
+- {apiVersion: v1, kind: Node, metadata: {name: node-b}}
+- {apiVersion: v1, kind: Node, metadata: {name: node-c}}
+- apiVersion: v1
+  kind: Service
+  metadata: {name: web, namespace: default}
+  spec: {type: LoadBalancer, clusterIP: 10.96.0.1, ports: [{port: 80}]}
+  status: {loadBalancer: {ingress: [{ip: 10.0.0.1}]}}
+- apiVersion: discovery.k8s.io/v1
+  kind: EndpointSlice
+  metadata: {name: web-1, namespace: default, labels: {kubernetes.io/service-name: web}}
+  addressType: IPv4
+  endpoints: [{addresses: [10.244.0.1], nodeName: node-c}]
+";
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn ferrolb(arguments: &[&str], path: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ferrolb"));
+    command.env_remove("FERROLB_NAMESPACE").env_remove("METALLB_NAMESPACE");
+    command.arg(arguments[0]).arg(path).args(&arguments[1..]).output().unwrap()
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_valid_directory_has_no_problems() {
+    let folder = folder(&[("values.yaml", VALUES), ("cluster.yaml", CLUSTER)]);
+    let output = ferrolb(&["validate", "--output", "json"], folder.path());
+    assert_eq!((output.status.code(), json_of(&output)), (Some(0), json!([])));
+    let output = ferrolb(&["validate"], folder.path());
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("valid: 1 pools, 1 L2 advertisements, 1 services"));
+}
+
+#[test]
+fn problems_are_a_list_with_object_field_value_and_message() {
+    let wrong = VALUES.replace("10.0.0.0/24", "10.0.0.0/33");
+    let folder = folder(&[("values.yaml", &wrong)]);
+    let output = ferrolb(&["validate", "--output", "json"], folder.path());
+    assert_eq!(output.status.code(), Some(2));
+    let problems = json_of(&output);
+    let problem = problems[0].as_object().unwrap();
+    let keys: Vec<&str> = problem.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["field", "kind", "message", "name", "namespace", "value"]);
+    assert_eq!(problem["field"], "configInline.address-pools[0].addresses[0]");
+    assert_eq!(problem["value"], "10.0.0.0/33");
+    assert!(problem["message"].as_str().unwrap().starts_with("invalid CIDR"));
+    assert_eq!(ferrolb(&["plan", "--node", "n"], folder.path()).status.code(), Some(2));
+    assert_eq!(ferrolb(&["validate"], Path::new("/nonexistent")).status.code(), Some(2));
+}
+
+#[test]
+fn a_missing_reference_is_refused_offline() {
+    let l2 =
+        "apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata: {name: l}\nspec: {ipAddressPools: [later]}\n";
+    let folder = folder(&[("values.yaml", VALUES), ("l2.yaml", l2)]);
+    let output = ferrolb(&["validate", "--output", "json"], folder.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(json_of(&output)[0]["field"], "spec.ipAddressPools[0]");
+    assert_eq!(ferrolb(&["plan", "--node", "node-a"], folder.path()).status.code(), Some(2));
+}
+
+#[test]
+fn a_plan_says_for_each_address_whether_and_why() {
+    let folder = folder(&[("values.yaml", VALUES), ("cluster.yaml", CLUSTER)]);
+    let plan = |node: &str, more: &[&str]| {
+        let mut arguments = vec!["plan", "--node", node, "--output", "json"];
+        arguments.extend_from_slice(more);
+        let output = ferrolb(&arguments, folder.path());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        json_of(&output)
+    };
+    // MetalLB's digest ranks node-b, node-a, node-c for this address.
+    let mine = plan("node-b", &[]);
+    let entry = &mine["services"][0];
+    assert_eq!(mine["node"], "node-b");
+    assert_eq!(mine["routes"], json!([]));
+    assert_eq!(
+        (&entry["service"], &entry["address"], &entry["protocol"], &entry["announce"]),
+        (&json!("default/web"), &json!("10.0.0.1"), &json!("layer2"), &json!(true))
+    );
+    let other = plan("node-a", &[]);
+    assert_eq!(other["services"][0]["announce"], false);
+    assert!(other["services"][0]["reason"].as_str().unwrap().starts_with("notOwner"));
+    assert_eq!(plan("node-a", &["--members", "node-a,node-c"])["services"][0]["announce"], true);
+    assert_eq!(plan("node-b", &["--members", "node-a,node-c"])["services"][0]["announce"], false);
+    assert_eq!(plan("node-b", &["--strategy", "metallb"])["services"][0]["announce"], true);
+    assert_eq!(plan("node-b", &["--lb-class", "x"])["services"], json!([]));
+}
+
+#[test]
+fn legacy_configuration_is_converted_in_every_form() {
+    let config_map = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: config, namespace: lb}}\ndata:\n  config: |\n{}",
+        VALUES.lines().skip(1).map(|line| format!("  {line}\n")).collect::<String>()
+    );
+    let bare: String = VALUES.lines().skip(1).map(|line| format!("{}\n", line.get(2..).unwrap())).collect();
+    let folder = folder(&[("values.yaml", VALUES), ("map.yaml", &config_map), ("bare.yaml", &bare)]);
+    for (file, namespace) in [("values.yaml", "ferrolb-system"), ("map.yaml", "lb"), ("bare.yaml", "ferrolb-system")] {
+        let output = ferrolb(&["convert"], &folder.path().join(file));
+        assert_eq!(output.status.code(), Some(0), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let objects: Vec<Value> = serde_yaml::Deserializer::from_str(&text)
+            .map(|document| serde::Deserialize::deserialize(document).unwrap())
+            .collect();
+        let kinds: Vec<&Value> = objects.iter().map(|object| &object["kind"]).collect();
+        assert_eq!(kinds, ["IPAddressPool", "L2Advertisement"], "{file}");
+        assert!(objects.iter().all(|object| object["metadata"]["namespace"] == namespace), "{file}");
+        assert_eq!(objects[1]["spec"]["ipAddressPools"], json!(["default"]));
+    }
+    fs::write(folder.path().join("bad.yaml"), "configInline: {address-pool: []}").unwrap();
+    let output = ferrolb(&["convert"], &folder.path().join("bad.yaml"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("unknown key \"address-pool\""));
+}

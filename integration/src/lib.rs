@@ -43,6 +43,7 @@ mod output;
 mod probe;
 mod protocol;
 mod requirements;
+pub mod simulation;
 mod supervisor;
 mod tour;
 

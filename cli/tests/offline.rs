@@ -117,9 +117,9 @@ fn a_plan_says_for_each_address_whether_and_why() {
 fn legacy_configuration_is_converted_in_every_form() {
     let config_map = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: config, namespace: lb}}\ndata:\n  config: |\n{}",
-        VALUES.lines().skip(1).map(|line| format!("  {line}\n")).collect::<String>()
+        VALUES.lines().skip(1).map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
     );
-    let bare: String = VALUES.lines().skip(1).map(|line| format!("{}\n", line.get(2..).unwrap())).collect();
+    let bare: String = VALUES.lines().skip(1).map(|line| line.get(2..).unwrap()).collect::<Vec<_>>().join("\n");
     let folder = folder(&[("values.yaml", VALUES), ("map.yaml", &config_map), ("bare.yaml", &bare)]);
     for (file, namespace) in [("values.yaml", "ferrolb-system"), ("map.yaml", "lb"), ("bare.yaml", "ferrolb-system")] {
         let output = ferrolb(&["convert"], &folder.path().join(file));

@@ -85,8 +85,7 @@ fn main() -> ExitCode {
 
 fn run(Cli { output, namespace, socket, command }: Cli) -> Result<(), Failure> {
     let printer = Printer::new(output);
-    let metallb = std::env::var("METALLB_NAMESPACE").ok();
-    let namespace = namespace.or(metallb).filter(|namespace| !namespace.is_empty());
+    let namespace = ferrolb_source::configured_namespace(namespace);
     let namespace = namespace.as_deref();
     match command {
         Command::Status => ask::status(&socket, printer),

@@ -1,15 +1,9 @@
 //! `ferrolb-controller`: gives every Service of type LoadBalancer its addresses.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use ferrolb_controller::run::{ControllerArgs, RunError, once, run};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-/// Everything ends within this time after SIGTERM.
-const SHUTDOWN: Duration = Duration::from_secs(3);
 
 /// Gives every Service of type LoadBalancer its addresses from pools.
 #[derive(Debug, Parser)]
@@ -30,18 +24,7 @@ fn main() -> ExitCode {
 
 fn serve(args: &ControllerArgs) -> Result<(), RunError> {
     ferrolb_daemon::init_logging(args.daemon.log_level, "ferrolb-controller", env!("CARGO_PKG_VERSION"));
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(2).enable_all().build().map_err(RunError::Runtime)?;
-    runtime.block_on(async {
-        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let signals = tasks.spawn(ferrolb_daemon::on_signal(shutdown.clone()));
-        let result = run(args, &tasks, shutdown.clone()).await;
-        shutdown.cancel();
-        signals.abort();
-        tasks.close();
-        drop(tokio::time::timeout(SHUTDOWN, tasks.wait()).await);
-        result
-    })
+    ferrolb_daemon::live(|tasks, shutdown| async move { run(args, &tasks, shutdown).await })
 }
 
 /// Says what is wrong; 2 where somebody has to write something else, 1 otherwise.

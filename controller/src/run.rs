@@ -9,7 +9,8 @@ use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{Config, ObjectRef, Problem, parse};
 use ferrolb_daemon::{DaemonArgs, Readiness};
 use ferrolb_source::{
-    Cluster, Event, EventType, Location, ObjectKey, Skipped, Source, SourceError, WriteError, Writer, directory,
+    Cluster, Event, EventType, Location, ObjectKey, Skipped, Source, SourceError, WriteError, Writer,
+    configured_namespace, directory,
 };
 use prometheus::Registry;
 use thiserror::Error;
@@ -64,8 +65,8 @@ pub enum RunError {
     #[error(transparent)]
     Http(#[from] ferrolb_daemon::HttpError),
     /// The kernel grants no threads.
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] ferrolb_daemon::RuntimeError),
     /// Two metrics of one name: a bug.
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -74,11 +75,6 @@ pub enum RunError {
 impl ControllerArgs {
     fn class(&self) -> Option<String> {
         Some(self.lb_class.clone()).filter(|class| !class.is_empty())
-    }
-
-    fn namespace(&self) -> Option<String> {
-        let metallb = std::env::var("METALLB_NAMESPACE").ok();
-        self.namespace.clone().or(metallb).filter(|namespace| !namespace.is_empty())
     }
 }
 
@@ -89,7 +85,7 @@ impl ControllerArgs {
 pub fn once(args: &ControllerArgs) -> Result<(), RunError> {
     let Location::Directory(path) = args.source.parse()?;
     let writer = Writer::directory(&path);
-    let cluster = directory::load(&path, args.namespace().as_deref())?;
+    let cluster = directory::load(&path, configured_namespace(args.namespace.clone()).as_deref())?;
     let mut controller = Controller::new(args, writer, Metrics::new(&Registry::new())?);
     let refused = controller.take_over(&cluster);
     if !refused.is_empty() {
@@ -106,7 +102,8 @@ pub fn once(args: &ControllerArgs) -> Result<(), RunError> {
 /// Something without which there is nothing to do.
 pub async fn run(args: &ControllerArgs, tasks: &TaskTracker, shutdown: CancellationToken) -> Result<(), RunError> {
     let location: Location = args.source.parse()?;
-    let Source { mut cluster, writer } = ferrolb_source::open(&location, args.namespace(), tasks, shutdown.clone())?;
+    let Source { mut cluster, writer } =
+        ferrolb_source::open(&location, configured_namespace(args.namespace.clone()), tasks, shutdown.clone())?;
     writer.become_controller().map_err(RunError::Charge)?;
     let registry = Registry::new();
     let ready = Readiness::default();

@@ -2,14 +2,15 @@
 
 mod failure;
 mod http;
+mod life;
 mod logging;
 mod shutdown;
 
 use clap::Args;
 pub use failure::{complain, sentence};
 pub use http::{HttpError, Readiness, serve};
+pub use life::{RuntimeError, live};
 pub use logging::{LogLevel, init as init_logging};
-pub use shutdown::{Terminated, on_signal};
 
 /// Flags that every daemon has.
 #[derive(Debug, Clone, Args)]

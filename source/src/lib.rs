@@ -55,6 +55,13 @@ impl FromStr for Location {
     }
 }
 
+/// The namespace that the configuration objects are to be in: what `--namespace` or `FERROLB_NAMESPACE` said, else the
+/// variable `METALLB_NAMESPACE`; `None`: the one that they all name.
+pub fn configured_namespace(said: Option<String>) -> Option<String> {
+    let given = |namespace: &String| !namespace.is_empty();
+    said.filter(given).or_else(|| std::env::var("METALLB_NAMESPACE").ok().filter(given))
+}
+
 /// An open source.
 #[derive(Debug, Clone)]
 pub struct Source {

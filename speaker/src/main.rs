@@ -1,15 +1,9 @@
 //! `ferrolb-speaker`: announces addresses from this node.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use ferrolb_speaker::run::{RunError, SpeakerArgs, run};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-/// Everything ends within this time after the addresses were handed over.
-const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// Announces the addresses of Services from this node.
 #[derive(Debug, Parser)]
@@ -32,18 +26,7 @@ fn main() -> ExitCode {
 
 fn serve(args: &SpeakerArgs) -> Result<(), RunError> {
     ferrolb_daemon::init_logging(args.daemon.log_level, "ferrolb-speaker", env!("CARGO_PKG_VERSION"));
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(2).enable_all().build().map_err(RunError::Runtime)?;
-    runtime.block_on(async {
-        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let signals = tasks.spawn(ferrolb_daemon::on_signal(shutdown.clone()));
-        let result = run(args, &tasks, shutdown.clone()).await;
-        shutdown.cancel();
-        signals.abort();
-        tasks.close();
-        drop(tokio::time::timeout(SHUTDOWN, tasks.wait()).await);
-        result
-    })
+    ferrolb_daemon::live(|tasks, shutdown| async move { run(args, &tasks, shutdown).await })
 }
 
 /// 2 where somebody has to say something else, 1 otherwise.

@@ -13,7 +13,6 @@ use clap::{Args, Parser, Subcommand};
 
 use self::internal::Internal;
 use self::probe::ProbeArguments;
-pub(crate) use self::verbs::DEFAULT_VALUES;
 use crate::error::{Error, chain};
 use crate::layout::MAX_NODES;
 use crate::output::Form;

@@ -8,22 +8,12 @@ use super::{UpArguments, Verb, probe::ProbeArguments, status};
 use crate::binaries;
 use crate::error::{Error, system};
 use crate::holder::{self, Audience, UpOptions};
-use crate::lab::Lab;
+use crate::lab::{DEFAULT_VALUES, Lab};
 use crate::layout::SWITCH;
 use crate::namespaces::{LOG_FOLDER, SOURCE_FOLDER, enter_and_run};
 use crate::output::print;
 use crate::requirements::missing_requirements;
 use crate::tour::{self, BenchOptions};
-
-/// The values of a lab that was given none: what a legacy installation has.
-pub(crate) const DEFAULT_VALUES: &str = "\
-configInline:
-  address-pools:
-  - name: default
-    protocol: layer2
-    addresses:
-    - 10.10.52.0/24
-";
 
 /// Runs a verb for the lab called `name`; the exit code.
 pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {

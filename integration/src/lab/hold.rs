@@ -14,6 +14,16 @@ use crate::error::{Error, system};
 use crate::layout::Layout;
 use crate::protocol::Event;
 
+/// The values of a lab that was given none: what a legacy installation has.
+pub(crate) const DEFAULT_VALUES: &str = "\
+configInline:
+  address-pools:
+  - name: default
+    protocol: layer2
+    addresses:
+    - 10.10.52.0/24
+";
+
 /// How a lab is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+pub(crate) use self::hold::DEFAULT_VALUES;
 use self::hold::Holder;
 pub use self::hold::{Daemons, Options};
 pub use self::probe::Probe;

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::screen::{Screen, millis};
 use super::{SERVICE, address, endpoints_beside, everybody_is_a_member, ferrolb, owner, target};
-use crate::cli::DEFAULT_VALUES;
 use crate::error::Error;
-use crate::lab::{Lab, Options};
+use crate::lab::{DEFAULT_VALUES, Lab, Options};
 use crate::probe::{ProbeOptions, ProbeReport};
 
 /// A crash may take the address away for at most this long.

@@ -86,8 +86,8 @@ pub enum RunError {
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
     /// The kernel grants no threads.
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] ferrolb_daemon::RuntimeError),
     /// A part that everything depends on has ended by itself: a bug. Another start is the remedy.
     #[error("{0} has ended unexpectedly")]
     Ended(&'static str),
@@ -96,11 +96,6 @@ pub enum RunError {
 // === impl SpeakerArgs ===
 
 impl SpeakerArgs {
-    pub(super) fn namespace(&self) -> Option<String> {
-        let metallb = std::env::var("METALLB_NAMESPACE").ok();
-        self.namespace.clone().or(metallb).filter(|namespace| !namespace.is_empty())
-    }
-
     pub(super) fn options(&self) -> Options {
         Options {
             class: Some(self.lb_class.clone()).filter(|class| !class.is_empty()),

@@ -15,7 +15,7 @@ use ferrolb_daemon::Readiness;
 use ferrolb_fib::links::Links;
 use ferrolb_gossip::{DriverConfig, Handle as Gossip, Key, NodeName, Profile};
 use ferrolb_l2::driver::{Handle as L2, Observed};
-use ferrolb_source::{Cluster, Location, ObjectKey, Source};
+use ferrolb_source::{Cluster, Location, ObjectKey, Source, configured_namespace};
 use interfaces::Port;
 use prometheus::Registry;
 use reporter::Reporter;
@@ -37,7 +37,8 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
     let key = Key::from_file(&args.gossip_key_file)?;
     // What outlives the wish to stop: handing over needs all of it.
     let (last, edges) = (CancellationToken::new(), TaskTracker::new());
-    let Source { cluster, writer } = ferrolb_source::open(&location, args.namespace(), &edges, last.clone())?;
+    let Source { cluster, writer } =
+        ferrolb_source::open(&location, configured_namespace(args.namespace.clone()), &edges, last.clone())?;
     let first = Arc::clone(&cluster.borrow());
     let address = args.gossip_address(&first)?;
     let registry = Registry::new();

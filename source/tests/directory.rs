@@ -11,6 +11,7 @@ use std::time::Duration;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::ObjectRef;
 use ferrolb_source::{Cluster, Event, EventType, Location, ObjectKey, Writer, directory, open};
+use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -189,6 +190,29 @@ fn two_controllers_never_work_on_one_directory() {
     assert!(source.contains("another controller works on this directory"), "{source}");
     drop(first);
     Writer::directory(folder.path()).become_controller().unwrap();
+}
+
+fn manifest_like() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        Just("apiVersion: v1".to_owned()),
+        Just("apiVersion: metallb.io/v1beta1".to_owned()),
+        Just("apiVersion: discovery.k8s.io/v1".to_owned()),
+        "kind: (Service|IPAddressPool|L2Advertisement|EndpointSlice|Node|List|ConfigMap|[A-Z]{0,5})",
+        "(metadata|spec|status|items|data|configInline|  address-pools|  loadBalancer): ?(\\{|\\[|~|[a-z]{0,3})",
+        "  {0,4}(- )?(name|namespace|addresses|ports|ingress|type): ?[ -~]{0,12}",
+        Just("---".to_owned()),
+        "\\PC{0,20}",
+    ];
+    prop::collection::vec(line, 0..14).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_files_never_panic(text in manifest_like(), bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        let folder = directory(&[("a.yaml", &text)]);
+        fs::write(folder.path().join("b.json"), bytes).unwrap();
+        let _cluster = load(&folder);
+    }
 }
 
 struct Followed {

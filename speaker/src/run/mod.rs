@@ -3,6 +3,7 @@
 mod args;
 mod handover;
 mod interfaces;
+mod priority;
 mod reporter;
 
 use std::collections::BTreeMap;
@@ -47,8 +48,10 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
     let questions = admin::listen(&args.admin_socket, tasks, shutdown.clone())?;
     ferrolb_daemon::serve(&args.daemon, registry, ready.clone(), tasks, &shutdown).await?;
     let links = ferrolb_fib::driver::follow_links(&edges, last.clone());
-    let (l2, heard) = ferrolb_l2::driver::spawn(l2_config(args))?;
-    let gossip = ferrolb_gossip::spawn(gossip_config(args, address, key)?)?;
+    let gossip = gossip_config(args, address, key)?;
+    let (l2, gossip) =
+        priority::in_real_time(|| (ferrolb_l2::driver::spawn(l2_config(args)), ferrolb_gossip::spawn(gossip)));
+    let ((l2, heard), gossip) = (l2?, gossip?);
     let me = NodeName::from(args.node_name.as_str());
     let view = Arc::clone(&gossip.view.borrow());
     let mut speaker = Speaker {

@@ -7,25 +7,36 @@ use ferrolb_api::v1beta1::{IPAddressPool, IPAddressPoolSpec, L2Advertisement, L2
 use serde_json::{Map, Value};
 
 use crate::problem::{ObjectRef, Problem};
-use crate::resource::{Origin, Resource, Resources};
+use crate::resource::{Origin, Resource, Resources, number_generated};
 
-/// Top-level keys of Helm values: those of the chart, and those that `MetalLB`'s chart has.
-pub const VALUES_KEYS: [&str; 13] = [
+/// Top-level keys of Helm values: those of the chart, and those that charts of `MetalLB` have or once had.
+pub const VALUES_KEYS: [&str; 18] = [
     "configInline",
     "controller",
     "crds",
+    "existingConfigMap",
     "frr-k8s",
     "frrk8s",
     "fullnameOverride",
+    "global",
+    "image",
     "imagePullSecrets",
     "loadBalancerClass",
     "nameOverride",
     "networkpolicies",
     "prometheus",
+    "psp",
     "rbac",
     "speaker",
+    "tls",
 ];
-const TLS_KEY: &str = "tls";
+
+/// What a message names of [`VALUES_KEYS`]: the ones that somebody may have meant.
+const COMMON_VALUES_KEYS: [&str; 5] = ["configInline", "controller", "loadBalancerClass", "prometheus", "speaker"];
+
+/// What the advertisement of a pool whose protocol is layer2 is named, with a number behind it as in `MetalLB`'s own
+/// converter.
+pub(crate) const GENERATED_L2_ADVERTISEMENT: &str = "l2advertisement";
 
 const CONFIG_KEYS: [&str; 4] = ["address-pools", "peers", "bgp-communities", "bfd-profiles"];
 const POOL_KEYS: [&str; 6] = ["name", "protocol", "addresses", "auto-assign", "avoid-buggy-ips", "bgp-advertisements"];
@@ -33,7 +44,7 @@ const POOL_KEYS: [&str; 6] = ["name", "protocol", "addresses", "auto-assign", "a
 /// Whether a mapping without `apiVersion` can only be Helm values.
 pub fn is_values(document: &Value) -> bool {
     let Value::Object(map) = document else { return false };
-    map.contains_key("configInline") || (!map.is_empty() && map.keys().all(|key| is_values_key(key)))
+    map.contains_key("configInline") || (!map.is_empty() && map.keys().all(|key| VALUES_KEYS.contains(&key.as_str())))
 }
 
 /// Whether a mapping is what stands below `configInline`, without that key.
@@ -42,8 +53,9 @@ pub fn is_bare(document: &Value) -> bool {
     !map.is_empty() && map.keys().all(|key| CONFIG_KEYS.contains(&key.as_str()))
 }
 
-fn is_values_key(key: &str) -> bool {
-    VALUES_KEYS.contains(&key) || key == TLS_KEY
+/// Whether a text that should be legacy configuration has at least one of its top-level keys in it.
+pub fn mentions_known_key(text: &str) -> bool {
+    CONFIG_KEYS.iter().any(|key| text.lines().any(|line| line.trim_end().trim_end_matches(':').starts_with(key)))
 }
 
 /// Converts the `configInline` of Helm values that stand in `file`; values without it are no configuration at all.
@@ -56,8 +68,10 @@ pub fn from_values(values: &Value, file: &str) -> Result<Resources, Vec<Problem>
         return Err(vec![Problem::new(object, "", "", "Helm values are a mapping with the key configInline")]);
     };
     let mut walk = Walk { object, problems: Vec::new(), resources: Resources::default() };
-    for key in map.keys().filter(|key| !is_values_key(key)) {
-        walk.unknown("", key, &VALUES_KEYS);
+    for key in map.keys().filter(|key| !VALUES_KEYS.contains(&key.as_str())) {
+        let known = COMMON_VALUES_KEYS.join(", ");
+        let message = format!("unknown key {key:?} of Helm values; known here are {known} and other keys of the chart");
+        walk.problems.push(Problem::new(walk.object.clone(), key, "", message));
     }
     if let Some(inline) = map.get("configInline") {
         walk.config("configInline", inline);
@@ -85,7 +99,8 @@ pub fn to_objects(resources: &Resources, namespace: &str) -> Result<Vec<Value>, 
         object.metadata.namespace = Some(namespace.to_owned());
         serde_json::to_value(object)
     });
-    let l2 = resources.l2_advertisements.iter().map(|advertisement| {
+    let l2_advertisements = number_generated(&resources.l2_advertisements, GENERATED_L2_ADVERTISEMENT);
+    let l2 = l2_advertisements.iter().map(|advertisement| {
         let mut object = L2Advertisement::new(&advertisement.name, advertisement.spec.clone());
         object.metadata.namespace = Some(namespace.to_owned());
         serde_json::to_value(object)
@@ -93,10 +108,15 @@ pub fn to_objects(resources: &Resources, namespace: &str) -> Result<Vec<Value>, 
     pools.chain(l2).collect()
 }
 
-/// The name of a resource made from a legacy one: lower case, `-` for `_`, from the first letter on, at most 63 long.
+/// The name of a resource made from a legacy one: a DNS subdomain (RFC 1123 section 2.1) that begins with a letter and
+/// is at most 63 long. Letters become lower case, everything that such a name cannot hold becomes `-`, and what stands
+/// before the first letter or would leave a `-` at the edge of a label is dropped. Empty where nothing remains.
 pub fn resource_name(legacy: &str) -> String {
-    let name: String = legacy.to_lowercase().replace('_', "-");
-    name.trim_start_matches(|c: char| !c.is_ascii_lowercase()).chars().take(63).collect()
+    let allowed = |c: char| if matches!(c, 'a'..='z' | '0'..='9' | '.') { c } else { '-' };
+    let name: String = legacy.to_lowercase().chars().map(allowed).collect();
+    let name: String = name.trim_start_matches(|c: char| !c.is_ascii_lowercase()).chars().take(63).collect();
+    let labels = name.split('.').map(|label| label.trim_matches('-')).filter(|label| !label.is_empty());
+    labels.collect::<Vec<_>>().join(".")
 }
 
 /// Reads the mapping and keeps what is wrong with it.
@@ -132,9 +152,8 @@ impl Walk {
     }
 
     fn unknown(&mut self, path: &str, key: &str, known: &[&str]) {
-        let field = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         let message = format!("unknown key {key:?}; known here are: {}", known.join(", "));
-        self.problems.push(Problem::new(self.object.clone(), field, "", message));
+        self.problems.push(Problem::new(self.object.clone(), format!("{path}.{key}"), "", message));
     }
 
     /// The mapping at `path`, its unknown keys reported.
@@ -178,8 +197,7 @@ impl Walk {
 
     fn pool(&mut self, path: &str, value: &Value) {
         let Some(map) = self.mapping(path, value, &POOL_KEYS) else { return };
-        let origin = Origin::legacy(self.object.clone(), path.to_owned());
-        let Some(name) = self.name(path, map) else { return };
+        let Some((written, name)) = self.name(path, map) else { return };
         let Some(addresses) = self.addresses(path, map) else { return };
         let flag = |walk: &mut Self, key: &str, default: bool| match map.get(key) {
             None | Some(Value::Null) => default,
@@ -196,33 +214,34 @@ impl Walk {
             avoid_buggy_ips: flag(self, "avoid-buggy-ips", false),
             service_allocation: None,
         };
-        let pool = Resource { origin: origin.clone(), name: name.clone(), labels: [].into(), spec };
+        let origin = Origin::legacy(self.object.clone(), path, written);
+        let pool = Resource { origin, name: name.clone(), labels: [].into(), spec };
         self.resources.pools.push(pool);
         if self.protocol(path, map) {
-            self.announce_by_l2(origin, name);
+            self.announce_by_l2(path, name);
         }
     }
 
-    fn announce_by_l2(&mut self, origin: Origin, pool: String) {
-        let number = self.resources.l2_advertisements.len() + 1;
+    fn announce_by_l2(&mut self, path: &str, pool: String) {
         self.resources.l2_advertisements.push(Resource {
-            origin,
-            name: format!("l2advertisement{number}"),
+            origin: Origin::generated(self.object.clone(), path),
+            name: GENERATED_L2_ADVERTISEMENT.to_owned(),
             labels: [].into(),
             spec: L2AdvertisementSpec { ip_address_pools: Some(vec![pool]), ..Default::default() },
         });
     }
 
-    fn name(&mut self, path: &str, map: &Map<String, Value>) -> Option<String> {
+    /// The pool's name as written and as a resource has it.
+    fn name<'v>(&mut self, path: &str, map: &'v Map<String, Value>) -> Option<(&'v str, String)> {
         let legacy = map.get("name").unwrap_or(&Value::Null);
-        let name = legacy.as_str().map(resource_name).unwrap_or_default();
-        if name.is_empty() {
-            let message = "a pool needs a name with at least one letter, for example default";
+        let named = legacy.as_str().map(|written| (written, resource_name(written)));
+        let named = named.filter(|(_, name)| !name.is_empty());
+        if named.is_none() {
+            let message = "a pool needs a name with at least one letter from a to z, for example default";
             let problem = self.problem(&format!("{path}.name"), legacy, message);
             self.problems.push(problem);
-            return None;
         }
-        Some(name)
+        named
     }
 
     fn addresses(&mut self, path: &str, map: &Map<String, Value>) -> Option<Vec<String>> {

@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 pub use l2::{Interfaces, L2Advertisement, Preference};
 pub use pools::{Pool, ServiceAllocation};
 pub use problem::{Class, ObjectRef, Problem, Scope};
+use resource::number_generated;
 pub use resource::{Origin, Resource, Resources};
 pub use selectors::{Labels, Selector, any_matches, any_or_none};
 
@@ -94,7 +95,8 @@ impl Parsed {
 pub fn parse(resources: &Resources) -> Parsed {
     let mut problems = resources.problems.clone();
     let pools = pools::parse(&resources.pools, &mut problems);
-    let l2_advertisements = l2::parse(&resources.l2_advertisements, &pools, &resources.pools, &mut problems);
+    let numbered = number_generated(&resources.l2_advertisements, legacy::GENERATED_L2_ADVERTISEMENT);
+    let l2_advertisements = l2::parse(&numbered, &pools, &resources.pools, &mut problems);
     problems.sort_by(|a, b| (&a.object, &a.field, &a.message).cmp(&(&b.object, &b.field, &b.message)));
     problems.dedup();
     Parsed { config: Config { pools, l2_advertisements }, problems }

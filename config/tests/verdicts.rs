@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
 
 use ferrolb_api::v1beta1::{IPAddressPoolSpec, L2AdvertisementSpec};
-use ferrolb_config::{Class, Origin, Parsed, Resource, Resources, Scope, legacy, parse};
+use ferrolb_config::{Class, ObjectRef, Origin, Parsed, Resource, Resources, Scope, legacy, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -99,9 +99,101 @@ fn the_same_name_twice_names_both_places() {
     let refused = parse(&resources);
     assert_eq!(
         sentences(&refused),
-        ["Values values.yaml: configInline.address-pools[0].name = a: this name is already taken by IPAddressPool \
-          ferrolb-system/a; names must be unique"]
+        [
+            "Values values.yaml: configInline.address-pools[0].name = a: the name \"a\" is given twice, to IPAddressPool \
+          ferrolb-system/a and to configInline.address-pools[0] of Values values.yaml; names must be unique, change one \
+          of the two"
+        ]
     );
+    let refused = parsed(&[("a", "addresses: [10.0.0.0/24]"), ("a", "addresses: [10.0.1.0/24]")], &[]);
+    assert_eq!((refused.problems[0].field.as_str(), refused.problems[0].value.as_str()), ("metadata.name", "a"));
+}
+
+/// Legacy values with one L2 pool of each name.
+fn values_of(names: &[&str]) -> Value {
+    let pool = |(index, name)| json!({"name": name, "protocol": "layer2", "addresses": [format!("10.1.{index}.0/24")]});
+    let pools: Vec<Value> = names.iter().enumerate().map(pool).collect();
+    json!({"configInline": {"address-pools": pools}})
+}
+
+#[test]
+fn names_that_nobody_wrote_never_collide() {
+    let mut resources = Resources::default();
+    resources.extend(legacy::from_values(&values_of(&["a", "b"]), "values.yaml").unwrap());
+    let object = ObjectRef::new("ConfigMap", "lb", "config");
+    let inner = json!({"address-pools": [{"name": "c", "protocol": "layer2", "addresses": ["10.0.2.0/24"]}]});
+    resources.extend(legacy::from_config(&inner, object, "data.config").unwrap());
+    let announced = |resources: &Resources| -> Vec<(String, Vec<String>)> {
+        let parsed = parse(resources);
+        assert!(parsed.problems.is_empty(), "{:?}", sentences(&parsed));
+        let advertisements = parsed.config.l2_advertisements.into_iter();
+        advertisements.map(|ad| (ad.name, ad.pools.into_iter().collect())).collect()
+    };
+    let row = |name: &str, pool: &str| (name.to_owned(), vec![pool.to_owned()]);
+    assert_eq!(
+        announced(&resources),
+        [row("l2advertisement1", "a"), row("l2advertisement2", "b"), row("l2advertisement3", "c")]
+    );
+    let objects = legacy::to_objects(&resources, "lb").unwrap();
+    let names: Vec<&Value> = objects.iter().map(|object| &object["metadata"]["name"]).collect();
+    assert_eq!(names, ["a", "b", "c", "l2advertisement1", "l2advertisement2", "l2advertisement3"]);
+
+    resources.l2_advertisements.push(l2("l2advertisement2", "ipAddressPools: [a]"));
+    assert_eq!(
+        announced(&resources),
+        [
+            row("l2advertisement1", "a"),
+            row("l2advertisement2", "a"),
+            row("l2advertisement3", "b"),
+            row("l2advertisement4", "c")
+        ]
+    );
+    resources.l2_advertisements.push(l2("l2advertisement2", "ipAddressPools: [b]"));
+    assert_eq!(parse(&resources).problems.len(), 1, "what two people wrote does collide");
+}
+
+#[test]
+fn legacy_names_become_names_of_resources() {
+    for (written, name) in [
+        ("default", "default"),
+        ("My_Pool", "my-pool"),
+        ("pool 1", "pool-1"),
+        ("pool_", "pool"),
+        ("10-edge.lab", "edge.lab"),
+        ("a_.-b..c", "a.b.c"),
+        ("b\u{fc}ro", "b-ro"),
+        ("42", ""),
+        ("\u{6c60}", ""),
+    ] {
+        assert_eq!(legacy::resource_name(written), name, "{written}");
+    }
+    assert_eq!(legacy::resource_name(&format!("{}-x", "a".repeat(62))), "a".repeat(62));
+    let problems = legacy::from_values(&values_of(&["a", "\u{6c60}"]), "values.yaml").unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].field, "configInline.address-pools[1].name");
+    assert!(problems[0].message.contains("at least one letter"), "{}", problems[0]);
+}
+
+#[test]
+fn legacy_names_that_become_the_same_are_both_shown_as_written() {
+    let refused = parse(&legacy::from_values(&values_of(&["Pool_1", "pool 1"]), "values.yaml").unwrap());
+    assert_eq!(refused.problems.len(), 1);
+    let problem = &refused.problems[0];
+    assert_eq!((problem.field.as_str(), problem.value.as_str()), ("configInline.address-pools[1].name", "pool 1"));
+    for part in ["\"pool-1\"", "\"Pool_1\"", "\"pool 1\"", "address-pools[0]", "address-pools[1]"] {
+        assert!(problem.message.contains(part), "{part}: {problem}");
+    }
+}
+
+#[test]
+fn keys_of_older_charts_are_accepted_and_others_refused_in_a_short_sentence() {
+    assert!(legacy::VALUES_KEYS.is_sorted());
+    let old = json!({"psp": {"create": true}, "existingConfigMap": "", "global": {}, "image": {}, "configInline": {}});
+    assert_eq!(legacy::from_values(&old, "values.yaml"), Ok(Resources::default()));
+    let problems = legacy::from_values(&json!({"configInlin": {}}), "values.yaml").unwrap_err();
+    assert_eq!(problems[0].field, "configInlin");
+    assert!(problems[0].message.contains("configInline, "), "{}", problems[0]);
+    assert!(!problems[0].message.contains("psp"), "{}", problems[0]);
 }
 
 #[test]
@@ -170,6 +262,17 @@ fn json_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #[test]
+    fn names_made_from_any_text_are_dns_subdomains_or_empty(written in "[a-zA-Z0-9._ -]{0,80}|\\PC{0,80}") {
+        let name = legacy::resource_name(&written);
+        let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let label = |label: &str| {
+            !label.is_empty() && label.chars().all(inside) && !label.starts_with('-') && !label.ends_with('-')
+        };
+        prop_assert!(name.is_empty() || (name.len() <= 63 && name.split('.').all(label)), "{name:?}");
+        prop_assert_eq!(legacy::resource_name(&name), name);
+    }
+
     #[test]
     fn arbitrary_values_never_panic(values in json_value()) {
         if let Ok(resources) = legacy::from_values(&values, "values.yaml") {

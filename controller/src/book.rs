@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ferrolb_api::annotations;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{Config, Labels};
-use ferrolb_source::{Cluster, ObjectKey, Service};
+use ferrolb_source::{Cluster, EventType, ObjectKey, Service};
 
 use crate::allocator::Allocator;
 use crate::converge::{Facts, Notice, claim, converge, pool_annotation};
+use crate::request::sharing;
 
 /// A Service's status as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,16 +79,21 @@ impl Book {
         let everything = self.config.as_ref() != Some(config) || self.namespaces != cluster.namespaces;
         self.config = Some(Arc::clone(config));
         self.namespaces.clone_from(&cluster.namespaces);
-        let mut freed = self.forget_the_gone(cluster);
-        let changed = self.take_over(cluster);
+        // While something is unreadable, what is missing may stand there.
+        let mut freed = cluster.is_complete_for_allocation() && self.forget_the_gone(cluster);
+        let (changed, eased) = self.take_over(cluster);
+        freed |= eased;
         let dirty: Vec<ObjectKey> = if everything {
             self.allocator = Allocator::new(config.pools.values());
             self.claim_all();
             self.in_order(|_| true)
         } else {
-            self.in_order(|key| changed.contains(key))
+            // Whoever has waited for an address is older than whoever asks now.
+            let waits = |key: &ObjectKey| freed && self.entries.get(key).is_some_and(|entry| entry.waiting);
+            self.in_order(|key| changed.contains(key) || waits(key))
         };
         let mut changes = Changes::default();
+        freed = eased;
         for key in dirty {
             freed |= self.converge(&key, &mut changes);
         }
@@ -119,9 +126,11 @@ impl Book {
         freed
     }
 
-    /// Takes over new and changed Services; which they are.
-    fn take_over(&mut self, cluster: &Cluster) -> BTreeSet<ObjectKey> {
+    /// Takes over new and changed Services: which they are, and whether one of them may have become easier to share
+    /// an address with.
+    fn take_over(&mut self, cluster: &Cluster) -> (BTreeSet<ObjectKey>, bool) {
         let mut changed = BTreeSet::new();
+        let mut eased = false;
         for (key, service) in &cluster.services {
             if let Some(entry) = self.entries.get_mut(key) {
                 if Arc::ptr_eq(&entry.service, service) || entry.service == *service {
@@ -133,9 +142,11 @@ impl Book {
                 if shown != self::shown(&entry.service) {
                     entry.shown = shown;
                 }
+                let shares = |service: &Service| (sharing(service), service.ports.clone());
+                eased |= !entry.status.ips.is_empty() && shares(&entry.service) != shares(service);
                 entry.service = Arc::clone(service);
                 changed.insert(key.clone());
-            } else if service.is_ours(self.class.as_deref()) {
+            } else if service.is_ours(self.class.as_deref()) || has_leftovers(service) {
                 let shown = shown(service);
                 let entry = Entry {
                     service: Arc::clone(service),
@@ -148,7 +159,7 @@ impl Book {
                 changed.insert(key.clone());
             }
         }
-        changed
+        (changed, eased)
     }
 
     /// The oldest first, so that in a dispute the one that was there first keeps what it has.
@@ -161,7 +172,7 @@ impl Book {
     fn claim_all(&mut self) {
         for key in self.in_order(|_| true) {
             let Some(entry) = self.entries.get(&key) else { continue };
-            claim(&facts(&key, entry, &self.namespaces), &mut self.allocator);
+            claim(&facts(&key, entry, &self.namespaces, self.class.as_deref()), &mut self.allocator);
         }
     }
 
@@ -169,12 +180,16 @@ impl Book {
     fn converge(&mut self, key: &ObjectKey, changes: &mut Changes) -> bool {
         let Some(entry) = self.entries.get_mut(key) else { return false };
         let before = self.allocator.holding(key).cloned();
-        let outcome = converge(&facts(key, entry, &self.namespaces), &mut self.allocator);
+        let outcome = converge(&facts(key, entry, &self.namespaces, self.class.as_deref()), &mut self.allocator);
         let after = self.allocator.holding(key);
         let freed = before.as_ref().is_some_and(|before| after != Some(before));
         entry.status =
             after.map(|held| Status { ips: held.ips.clone(), pool: Some(held.pool.clone()) }).unwrap_or_default();
         entry.waiting = outcome.waiting;
+        let mut outcome = outcome;
+        if entry.status != entry.shown {
+            outcome.notices.extend(deprecated(&entry.service));
+        }
         // A state that goes on is told once.
         let news = outcome.notices.iter().filter(|notice| !entry.told.contains(notice));
         changes.notices.extend(news.map(|notice| (key.clone(), notice.clone())));
@@ -194,11 +209,29 @@ impl Book {
     }
 }
 
-fn facts<'a>(key: &'a ObjectKey, entry: &'a Entry, namespaces: &'a BTreeMap<String, Labels>) -> Facts<'a> {
+/// Whether a Service that is no load balancer any more still shows what it had when it was one.
+fn has_leftovers(service: &Service) -> bool {
+    !service.load_balancer && (!service.ingress.is_empty() || pool_annotation(service).is_some())
+}
+
+/// The warning for annotations of old.
+fn deprecated(service: &Service) -> Option<Notice> {
+    let names: Vec<&str> = annotations::deprecated(&service.annotations).collect();
+    let message = format!("annotations of old: {}; use those that begin with metallb.io/", names.join(", "));
+    (!names.is_empty()).then_some(Notice { event_type: EventType::Warning, reason: "deprecatedAnnotation", message })
+}
+
+fn facts<'a>(
+    key: &'a ObjectKey,
+    entry: &'a Entry,
+    namespaces: &'a BTreeMap<String, Labels>,
+    class: Option<&str>,
+) -> Facts<'a> {
     static NO_LABELS: Labels = Labels::new();
     Facts {
         key,
         service: &entry.service,
+        ours: entry.service.is_ours(class),
         namespace_labels: namespaces.get(&key.namespace).unwrap_or(&NO_LABELS),
         held: &entry.status.ips,
     }

@@ -17,6 +17,8 @@ pub struct Facts<'a> {
     pub key: &'a ObjectKey,
     /// What it says.
     pub service: &'a Service,
+    /// Whether it is a load balancer of our class.
+    pub ours: bool,
     /// The labels of its namespace.
     pub namespace_labels: &'a Labels,
     /// The addresses that it was promised: those of its status, or those that were just given to it.
@@ -48,7 +50,7 @@ pub struct Outcome {
 /// first, before the first [`converge`], so that nothing that was promised to one Service is given to another.
 pub fn claim(facts: &Facts<'_>, allocator: &mut Allocator) {
     let sharing = sharing(facts.service);
-    if facts.service.load_balancer && !facts.held.is_empty() && families_fit(facts) {
+    if facts.ours && !facts.held.is_empty() && families_fit(facts) {
         // A refusal is reported by `converge`, which comes to the same.
         let _refused = allocator.assign(&facts.asker(sharing.as_ref()), facts.held).is_err();
     }
@@ -97,7 +99,7 @@ struct Step<'a> {
 impl Step<'_> {
     fn run(&mut self) {
         let service = self.facts.service;
-        if !service.load_balancer {
+        if !self.facts.ours {
             self.clear();
             return;
         }
@@ -106,6 +108,14 @@ impl Step<'_> {
         }
         if service.cluster_families.is_empty() {
             return self.fail("the service has no cluster IP yet, so its address family is not known");
+        }
+        if let [one, other] = service.cluster_families.as_slice()
+            && one == other
+        {
+            let message = format!("both cluster IPs are {one}; a service has at most one of each family");
+            self.notice(EventType::Warning, "noclusterIPsIPFamily", message);
+            self.clear();
+            return;
         }
         if service.family_policy == FamilyPolicy::RequireDualStack && service.cluster_families.len() < 2 {
             let message = "RequireDualStack needs two cluster IPs, one of each family";
@@ -127,7 +137,9 @@ impl Step<'_> {
             held = None;
         }
         match held {
-            Some(held) if held.ips.len() == 1 && self.facts.prefers_dual() => self.complete(&held),
+            Some(held) if held.ips.len() == 1 && request.ips.is_empty() && self.facts.prefers_dual() => {
+                self.complete(&held);
+            }
             Some(_) => {}
             None => self.allocate(&request),
         }

@@ -15,9 +15,12 @@ struct Cli {
 
 fn main() -> ExitCode {
     let Cli { args } = Cli::parse();
-    let result = if args.once { once(&args) } else { serve(&args) };
+    let result = if args.once { once(&args) } else { serve(&args).map(|()| Vec::new()) };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(remarks) => {
+            ferrolb_daemon::remark(remarks);
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(&error),
     }
 }

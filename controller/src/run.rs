@@ -18,10 +18,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::book::{Book, Changes};
+use crate::converge::Notice;
 use crate::metrics::Metrics;
 
 /// Who says what the events say.
 const COMPONENT: &str = "ferrolb-controller";
+/// MetalLB's choice between its BGP implementations.
+const BGP_TYPE: &str = "METALLB_BGP_TYPE";
 /// A write that failed is tried again after this, and after twice as long each time up to [`LONGEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
@@ -78,22 +81,27 @@ impl ControllerArgs {
     }
 }
 
-/// Assigns once and ends.
+/// Assigns once and ends; what was left out or is wrong without hindering that, a sentence each.
 ///
 /// # Errors
 /// [`RunError::Refused`] when the configuration is; nothing is written then.
-pub fn once(args: &ControllerArgs) -> Result<(), RunError> {
+pub fn once(args: &ControllerArgs) -> Result<Vec<String>, RunError> {
     let Location::Directory(path) = args.source.parse()?;
     let writer = Writer::directory(&path);
+    // Before reading: what another one writes meanwhile would be read too early.
+    let exists = path.is_dir();
+    if exists {
+        writer.become_controller().map_err(RunError::Charge)?;
+    }
     let cluster = directory::load(&path, configured_namespace(args.namespace.clone()).as_deref())?;
     let mut controller = Controller::new(args, writer, Metrics::new(&Registry::new())?);
     let refused = controller.take_over(&cluster);
     if !refused.is_empty() {
         return Err(RunError::Refused(refused));
     }
-    controller.writer.become_controller().map_err(RunError::Charge)?;
     controller.converge(&cluster)?;
-    Ok(())
+    let left_out = controller.skipped.iter().map(|skipped| format!("left out: {skipped}"));
+    Ok(left_out.chain(controller.reported.iter().map(ToString::to_string)).collect())
 }
 
 /// Works until `shutdown`.
@@ -105,6 +113,9 @@ pub async fn run(args: &ControllerArgs, tasks: &TaskTracker, shutdown: Cancellat
     let Source { mut cluster, writer } =
         ferrolb_source::open(&location, configured_namespace(args.namespace.clone()), tasks, shutdown.clone())?;
     writer.become_controller().map_err(RunError::Charge)?;
+    if std::env::var_os(BGP_TYPE).is_some() {
+        tracing::info!("{BGP_TYPE} has no meaning here: one implementation has the features of all");
+    }
     let registry = Registry::new();
     let ready = Readiness::default();
     let mut controller = Controller::new(args, writer, Metrics::new(&registry)?);
@@ -146,7 +157,10 @@ struct Controller {
     reported: Vec<Problem>,
     skipped: BTreeSet<Skipped>,
     pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
-    /// Told once the statuses they are about are written.
+    /// As the source last showed them.
+    shown_pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
+    /// To be told once the status they are about is written.
+    waiting: Vec<(ObjectKey, Notice)>,
     untold: Vec<Event>,
 }
 
@@ -163,6 +177,8 @@ impl Controller {
             reported: Vec::new(),
             skipped: BTreeSet::new(),
             pools: BTreeMap::new(),
+            shown_pools: BTreeMap::new(),
+            waiting: Vec::new(),
             untold: Vec::new(),
         }
     }
@@ -213,40 +229,49 @@ impl Controller {
         let mut result = Ok(());
         if let Some(config) = self.config.clone() {
             let Changes { statuses, notices } = self.book.update(cluster, &config);
+            let mut failed = BTreeSet::new();
             for (key, status) in statuses {
                 match self.writer.service_status(&key, &status.ips, status.pool.as_deref()) {
                     Ok(()) => {
                         tracing::info!(service = %key, ips = ?status.ips, pool = status.pool, "status written");
                         self.book.written(&key, &status);
                     }
-                    Err(error) => result = result.and(Err(error)),
+                    Err(error) => {
+                        result = result.and(Err(error));
+                        failed.insert(key);
+                    }
                 }
             }
-            self.untold.extend(notices.into_iter().map(|(key, notice)| Event {
+            // Events trail behind the statuses they speak of.
+            self.waiting.extend(notices);
+            let (wait, tell): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.waiting).into_iter().partition(|(key, _)| failed.contains(key));
+            self.waiting = wait;
+            self.untold.extend(tell.into_iter().map(|(key, notice)| Event {
                 event_type: notice.event_type,
                 reason: notice.reason.to_owned(),
                 message: notice.message,
                 object: ObjectRef::new("Service", key.namespace, key.name),
                 source: COMPONENT.to_owned(),
             }));
-            result = result.and(self.write_pools()).and(self.clean_up(cluster));
+            result = result.and(self.write_pools(cluster)).and(self.clean_up(cluster));
         }
-        // Events trail behind the statuses they speak of.
-        if result.is_ok() {
-            for event in std::mem::take(&mut self.untold) {
-                result = result.and(self.writer.event(&event));
-            }
+        for event in std::mem::take(&mut self.untold) {
+            result = result.and(self.writer.event(&event));
         }
         result
     }
 
-    fn write_pools(&mut self) -> Result<(), WriteError> {
+    fn write_pools(&mut self, cluster: &Cluster) -> Result<(), WriteError> {
         self.metrics.pools(self.book.allocator());
         let mut result = Ok(());
         let mut statuses = BTreeMap::new();
         for (name, status) in self.book.pool_statuses() {
             let key = ObjectKey::new(self.namespace.clone(), name);
-            if self.pools.get(&key) != Some(&status)
+            let shown = cluster.pool_statuses.get(&key);
+            // Somebody else changed it: what is shown is neither what we wrote nor what was shown before.
+            let tampered = shown != Some(&status) && shown != self.shown_pools.get(&key);
+            if (self.pools.get(&key) != Some(&status) || tampered)
                 && let Err(error) = self.writer.pool_status(&key, status)
             {
                 result = result.and(Err(error));
@@ -255,6 +280,7 @@ impl Controller {
             statuses.insert(key, status);
         }
         self.pools = statuses;
+        self.shown_pools.clone_from(&cluster.pool_statuses);
         result
     }
 

@@ -42,7 +42,7 @@ impl World {
     fn service(&mut self, name: &str, yaml: &str) {
         let typed = serde_yaml::from_str(&format!("{{metadata: {{name: {name}}}, {yaml}}}")).unwrap();
         self.number += 1;
-        let age = Age { created: None, position: (format!("{:04}", self.number), 0) };
+        let age = Age { created: None, position: (format!("{:04}", self.number), 0, 0) };
         let service = Service::project(&typed, age, ClusterIps::AsWritten);
         self.cluster.services.insert(key(name), Arc::new(service));
     }
@@ -108,7 +108,7 @@ fn a_restart_claims_what_is_held_before_anything_new_is_given() {
     // A Service that comes first in every order asks while the controller is away.
     world.web("aaa");
     let service = Arc::make_mut(world.cluster.services.get_mut(&key("aaa")).unwrap());
-    service.age = Age { created: Some("2020-01-01T00:00:00Z".parse().unwrap()), position: (String::new(), 0) };
+    service.age = Age { created: Some("2020-01-01T00:00:00Z".parse().unwrap()), position: (String::new(), 0, 0) };
     world.restart();
     world.update();
     assert_eq!(world.ips("young"), ["10.0.0.0"]);
@@ -218,7 +218,7 @@ fn services_share_an_address_where_key_backend_and_ports_allow_it() {
     let add = |world: &mut World, name: &str, yaml: &str| {
         let typed = serde_yaml::from_str(&format!("{{{yaml}}}")).unwrap();
         world.number += 1;
-        let age = Age { created: None, position: (format!("{:04}", world.number), 0) };
+        let age = Age { created: None, position: (format!("{:04}", world.number), 0, 0) };
         world.cluster.services.insert(key(name), Arc::new(Service::project(&typed, age, ClusterIps::AsWritten)));
         world.update();
     };
@@ -300,6 +300,106 @@ fn a_status_that_somebody_else_changed_is_put_back() {
     world.cluster.services.insert(key("web"), Arc::new(service));
     world.update();
     assert_eq!(world.ips("web"), ["10.0.0.0"]);
+}
+
+#[test]
+fn a_service_of_another_class_gives_its_address_back() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.1/32]")]);
+    world.web("first");
+    world.web("second");
+    world.update();
+    let mut service = (*world.cluster.services[&key("first")]).clone();
+    service.class = Some("other.example/lb".to_owned());
+    world.cluster.services.insert(key("first"), Arc::new(service));
+    world.update();
+    assert!(world.ips("first").is_empty(), "what we wrote we take back");
+    assert_eq!(world.ips("second"), ["10.0.0.1"]);
+}
+
+#[test]
+fn a_service_that_stopped_being_a_load_balancer_while_nobody_looked_is_cleared() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.0/24]")]);
+    world.web("web");
+    world.update();
+    let mut service = (*world.cluster.services[&key("web")]).clone();
+    service.load_balancer = false;
+    world.cluster.services.insert(key("web"), Arc::new(service));
+    world.restart();
+    world.update();
+    assert!(world.ips("web").is_empty());
+    assert_eq!(world.update(), Changes::default());
+}
+
+#[test]
+fn whoever_waits_is_served_as_soon_as_sharing_becomes_possible() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.1/32]")]);
+    world.web("first");
+    world.service("second", "spec: {type: LoadBalancer, clusterIP: 10.96.0.1, ports: [{port: 81}]}");
+    let shared = [(ferrolb_api::annotations::ALLOW_SHARED_IP.to_owned(), "k".to_owned())];
+    let share = |world: &mut World, name: &str| {
+        let mut service = (*world.cluster.services[&key(name)]).clone();
+        service.annotations.extend(shared.clone());
+        world.cluster.services.insert(key(name), Arc::new(service));
+        world.update();
+    };
+    share(&mut world, "second");
+    assert!(world.ips("second").is_empty());
+    share(&mut world, "first");
+    assert_eq!(world.ips("second"), ["10.0.0.1"]);
+}
+
+#[test]
+fn what_vanishes_while_something_is_unreadable_keeps_its_address() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.1/32]")]);
+    world.web("first");
+    world.web("second");
+    world.update();
+    let gone = world.cluster.services.remove(&key("first")).unwrap();
+    let object = ferrolb_config::ObjectRef::new("File", "", "s.yaml");
+    world.cluster.problems = vec![ferrolb_config::Problem::new(object, "", "", "is no YAML")];
+    world.update();
+    assert!(world.ips("second").is_empty());
+    world.cluster.problems.clear();
+    world.cluster.services.insert(key("first"), gone);
+    world.update();
+    assert_eq!(world.ips("first"), ["10.0.0.1"]);
+}
+
+#[test]
+fn one_requested_address_stays_one() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.0/30, fd00::/126]")]);
+    world.service(
+        "web",
+        "spec: {type: LoadBalancer, clusterIPs: [10.96.0.1, 'fd96::1'], ipFamilyPolicy: PreferDualStack, \
+         loadBalancerIP: 10.0.0.2}, status: {loadBalancer: {ingress: [{ip: 10.0.0.2}]}}",
+    );
+    for _ in 0..2 {
+        world.update();
+        assert_eq!(world.ips("web"), ["10.0.0.2"]);
+        world.restart();
+    }
+}
+
+#[test]
+fn the_oldest_that_waits_comes_before_whoever_asks_now() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.1/32]")]);
+    world.web("first");
+    world.web("second");
+    world.update();
+    world.cluster.services.remove(&key("first"));
+    world.web("third");
+    world.update();
+    assert_eq!(world.ips("second"), ["10.0.0.1"]);
+}
+
+#[test]
+fn annotations_of_old_are_honoured_and_named_once() {
+    let mut world = World::new(&[("manual", "{addresses: [10.0.9.0/24], autoAssign: false}")]);
+    world.web("web");
+    let service = Arc::make_mut(world.cluster.services.get_mut(&key("web")).unwrap());
+    service.annotations.insert("metallb.universe.tf/address-pool".to_owned(), "manual".to_owned());
+    assert_eq!(reasons(&world.update()), ["IPAllocated", "deprecatedAnnotation"]);
+    assert_eq!(reasons(&world.update()), [] as [&str; 0]);
 }
 
 proptest! {

@@ -29,3 +29,11 @@ pub fn complain(name: &str, error: &dyn Error, details: impl IntoIterator<Item =
     // Nobody is left to tell when stderr is gone.
     drop(writeln!(std::io::stderr().lock(), "{text}"));
 }
+
+/// Says on stderr what is worth knowing although all went well, a line each.
+pub fn remark(remarks: impl IntoIterator<Item = String>) {
+    let mut stderr = std::io::stderr().lock();
+    for remark in remarks {
+        drop(writeln!(stderr, "{remark}"));
+    }
+}

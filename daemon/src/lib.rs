@@ -7,7 +7,7 @@ mod logging;
 mod shutdown;
 
 use clap::Args;
-pub use failure::{complain, sentence};
+pub use failure::{complain, remark, sentence};
 pub use http::{HttpError, Readiness, serve};
 pub use life::{RuntimeError, live};
 pub use logging::{LogLevel, init as init_logging};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{Labels, ObjectRef, Problem, Resources, Scope};
 
 use crate::object::{Endpoint, Node, ObjectKey, Service};
@@ -19,6 +20,8 @@ pub struct Cluster {
     pub nodes: BTreeMap<String, Arc<Node>>,
     /// Labels of the namespaces that are known as objects.
     pub namespaces: BTreeMap<String, Labels>,
+    /// The counters of pools as they are written.
+    pub pool_statuses: BTreeMap<ObjectKey, IPAddressPoolStatus>,
     /// The namespace of the configuration objects.
     pub namespace: String,
     /// The configuration, not yet checked.

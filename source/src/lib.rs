@@ -85,5 +85,7 @@ pub fn open(
 ) -> Result<Source, SourceError> {
     let Location::Directory(path) = location;
     let cluster = directory::follow(path, namespace, tasks, shutdown)?;
-    Ok(Source { cluster, writer: Writer::directory(path) })
+    // One path for reading and writing, also when a link on the way is changed later.
+    let path = path.canonicalize().map_err(|error| SourceError::Directory(path.clone(), error))?;
+    Ok(Source { cluster, writer: Writer::directory(&path) })
 }

@@ -37,8 +37,8 @@ impl fmt::Display for ObjectKey {
 pub struct Age {
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
-    /// Where it was read: file and number of the document in it.
-    pub position: (String, usize),
+    /// Where it was read: file, number of the document in it, place in a list.
+    pub position: (String, usize, usize),
 }
 
 impl Ord for Age {
@@ -333,7 +333,7 @@ mod tests {
     fn dated_objects_come_before_undated_ones() {
         let age = |created: Option<&str>, file: &str| Age {
             created: created.map(|text| text.parse().unwrap()),
-            position: (file.to_owned(), 0),
+            position: (file.to_owned(), 0, 0),
         };
         let mut ages = [
             age(None, "a"),

@@ -103,6 +103,40 @@ fn what_is_wrong_names_place_and_field() {
 }
 
 #[test]
+fn objects_that_are_not_for_us_are_skipped_whatever_their_names() {
+    let cluster = load(&directory(&[
+        ("kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]"),
+        ("role.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'lb:controller'}"),
+        ("Chart.yaml", "apiVersion: v2\nname: chart"),
+        ("job.yaml", "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: x-}"),
+        ("empty.yaml", "apiVersion: v1\nkind: List\nitems: []"),
+    ]));
+    assert_eq!(sentences(&cluster), Vec::<String>::new());
+    assert_eq!(cluster.skipped.len(), 4);
+}
+
+#[test]
+fn names_that_are_missing_or_no_names_say_where_they_stand() {
+    for (metadata, expected) in [
+        ("{}", "metadata.name: is missing (in x.yaml)"),
+        ("{name: 123}", "metadata.name = 123: must be a DNS name"),
+        ("{name: a, namespace: A_B}", "metadata.namespace = A_B: must be a DNS name"),
+    ] {
+        let cluster = load(&directory(&[("x.yaml", &format!("apiVersion: v1\nkind: Service\nmetadata: {metadata}"))]));
+        assert!(sentences(&cluster)[0].contains(expected), "{:?}", sentences(&cluster));
+    }
+}
+
+#[test]
+fn odd_files_are_read_as_their_owners_mean_them() {
+    let folder = directory(&[("bom.yaml", &format!("\u{feff}{WEB}")), ("crlf.yaml", &POOL.replace('\n', "\r\n"))]);
+    std::os::unix::fs::symlink(".", folder.path().join("loop")).unwrap();
+    let cluster = load(&folder);
+    assert_eq!(sentences(&cluster), Vec::<String>::new());
+    assert!(cluster.services.contains_key(&web()) && cluster.resources.pools.len() == 1);
+}
+
+#[test]
 fn the_same_object_twice_names_both_places() {
     let cluster = load(&directory(&[("a.yaml", WEB), ("b.yaml", WEB)]));
     assert_eq!(
@@ -264,6 +298,85 @@ async fn changes_are_followed_and_a_broken_file_keeps_what_it_last_said() {
     fs::remove_file(path.join("sub/web.yaml")).unwrap();
     followed.until("saw the Service go", |cluster| cluster.services.is_empty()).await;
     Writer::directory(&path).service_status(&web(), &[], None).unwrap();
+    followed.end().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_removed_and_written_anew_was_never_gone() {
+    let folder = directory(&[("web.yaml", WEB), ("pool.yaml", POOL)]);
+    let path = folder.path().to_owned();
+    let mut followed = Followed::new(folder);
+    for (round, port) in (81..91).enumerate() {
+        fs::remove_file(path.join("web.yaml")).unwrap();
+        // Anything else that happens meanwhile makes the folder be looked at.
+        write(&path, &format!("other-{round}.txt"), "x");
+        write(&path, "web.yaml", &WEB.replace("port: 80", &format!("port: {port}")));
+        loop {
+            followed.cluster.changed().await.unwrap();
+            let cluster = Arc::clone(&followed.cluster.borrow_and_update());
+            assert!(cluster.services.contains_key(&web()), "round {round}");
+            assert!(cluster.is_complete_for_allocation(), "{:?}", cluster.problems);
+            if cluster.services[&web()].ports[0].port == port {
+                break;
+            }
+        }
+    }
+    fs::rename(path.join("web.yaml"), path.join("renamed.yaml")).unwrap();
+    write(&path, "more.yaml", &WEB.replace("name: web", "name: more"));
+    let more = ObjectKey::new("default", "more");
+    let cluster = followed.until("saw the other Service", |cluster| cluster.services.contains_key(&more)).await;
+    assert!(cluster.services.contains_key(&web()) && cluster.problems.is_empty(), "{:?}", cluster.problems);
+    followed.end().await;
+}
+
+#[tokio::test]
+async fn a_new_file_counts_only_when_its_writer_has_closed_it() {
+    let folder = directory(&[]);
+    let path = folder.path().to_owned();
+    let mut followed = Followed::new(folder);
+    let mut file = fs::File::create(path.join("pool.yaml")).unwrap();
+    let half = POOL.len() - 4; // ...10.10.52.0/2
+    file.write_all(&POOL.as_bytes()[..half]).unwrap();
+    file.flush().unwrap();
+    for name in ["README.txt", ".pool.yaml.swp", "web.yaml"] {
+        write(&path, name, WEB);
+    }
+    let cluster = followed.until("saw the Service", |cluster| !cluster.services.is_empty()).await;
+    assert!(cluster.resources.pools.is_empty() && cluster.problems.is_empty(), "{:?}", cluster.problems);
+    file.write_all(&POOL.as_bytes()[half..]).unwrap();
+    drop(file);
+    let cluster = followed.until("saw the pool", |cluster| !cluster.resources.pools.is_empty()).await;
+    assert_eq!(cluster.resources.pools[0].spec.addresses, ["10.10.52.0/24"]);
+    followed.end().await;
+}
+
+#[tokio::test]
+async fn configuration_that_is_none_any_more_has_been_damaged() {
+    let map = |text: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: config, namespace: metallb-system}}\ndata: {{config: '{text}'}}\n"
+        )
+    };
+    let good = "{address-pools: [{name: a, protocol: layer2, addresses: [10.0.0.0/24]}]}";
+    let folder = directory(&[
+        ("map.yaml", &map(good)),
+        ("values.yaml", "configInline: {address-pools: [{name: b, protocol: layer2, addresses: [10.0.1.0/24]}]}"),
+    ]);
+    let path = folder.path().to_owned();
+    let mut followed = Followed::new(folder);
+    for (name, wrong) in [
+        ("map.yaml", map(&good.replace("address-pools", "adress-pools"))),
+        ("map.yaml", map("{address-pools: [}")),
+        ("values.yaml", "configinline: {}".to_owned()),
+        ("values.yaml", "nonsense: {}".to_owned()),
+    ] {
+        let before = fs::read_to_string(path.join(name)).unwrap();
+        write(&path, name, &wrong);
+        let cluster = followed.until("saw the damage", |cluster| !cluster.is_complete_for_allocation()).await;
+        assert_eq!(cluster.resources.pools.len(), 2, "{wrong}");
+        write(&path, name, &before);
+        followed.until("saw it mended", Cluster::is_complete_for_allocation).await;
+    }
     followed.end().await;
 }
 

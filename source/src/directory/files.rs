@@ -1,11 +1,16 @@
 //! The files below the directory and what stands in each, read again only when a file has changed.
+//!
+//! A file that is being written has no meaning until its writer has closed it, and a file that vanishes may only be about
+//! to be replaced. So a change counts once the kernel has told of a close or a rename, or once the file has rested for
+//! [`QUIET`]; a file that is gone keeps counting for [`GRACE`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ferrolb_config::{ObjectRef, Problem};
 use serde::Deserialize;
@@ -14,26 +19,22 @@ use serde_json::Value;
 use super::STATUS;
 use super::item::{Item, items};
 
-/// Folders deeper than this are not looked into: a loop of links would never end.
+/// A changed file that nobody is known to be writing counts after this long without another change.
+pub(super) const QUIET: Duration = Duration::from_millis(200);
+/// A file that is gone is forgotten after this long: programs that save by removing and creating take less.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// Folders deeper than this are not looked into.
 const MAX_DEPTH: usize = 16;
 
-/// Which changed files may be taken over. A file that is being written in place has no meaning until its writer has
-/// closed it, so a change counts once the kernel has told of a close or a rename.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Settled {
-    /// All of them: at the start, and whenever events may have been missed.
-    All,
-    /// These.
-    Paths(HashSet<PathBuf>),
-}
-
-impl Settled {
-    fn contains(&self, path: &Path) -> bool {
-        match self {
-            Self::All => true,
-            Self::Paths(paths) => paths.contains(path),
-        }
-    }
+/// What the kernel has told since the last look.
+#[derive(Debug, Clone, Default)]
+pub(super) struct News {
+    /// Closed or renamed into place: their content counts.
+    pub(super) settled: HashSet<PathBuf>,
+    /// Opened and not yet closed: their content does not.
+    pub(super) open: HashSet<PathBuf>,
+    /// Everything counts as it stands: at the start, and when a mounted ConfigMap was switched as a whole.
+    pub(super) all: bool,
 }
 
 /// Tells one version of a file from another.
@@ -59,9 +60,14 @@ impl From<&Metadata> for Stamp {
 }
 
 /// One file as it was last read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct File {
-    stamp: Stamp,
+    /// The version that was read; none of a file that has not been read yet.
+    stamp: Option<Stamp>,
+    /// A newer version, and since when it has rested.
+    candidate: Option<(Stamp, Instant)>,
+    /// Since when it is not there any more.
+    gone: Option<Instant>,
     items: Arc<Vec<Item>>,
     problem: Option<Problem>,
 }
@@ -70,55 +76,126 @@ struct File {
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
-    files: BTreeMap<String, File>,
+    by_name: BTreeMap<String, File>,
+    unreadable: Vec<Problem>,
 }
 
 // === impl Files ===
 
 impl Files {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), files: BTreeMap::new() }
+        Self { root: root.to_owned(), by_name: BTreeMap::new(), unreadable: Vec::new() }
     }
 
-    /// Reads what is new or changed and forgets what is gone.
-    pub(super) fn refresh(&mut self, settled: &Settled) -> io::Result<()> {
-        let mut found = BTreeMap::new();
-        scan(&self.root, "", 0, &mut found)?;
-        self.files.retain(|name, _| found.contains_key(name));
-        for (name, metadata) in found {
-            let path = self.root.join(&name);
-            let stamp = Stamp::from(&metadata);
-            let known = self.files.get(&name);
-            // A file can change twice within one tick of its clock, so what is said to have changed is read again.
-            let named = matches!(settled, Settled::Paths(paths) if paths.contains(&path));
-            if known.is_some_and(|file| (file.stamp == stamp && !named) || !settled.contains(&path)) {
-                continue;
+    /// Reads what is new or changed, as far as it counts by now, and forgets what has been gone for long enough.
+    pub(super) fn refresh(&mut self, now: Instant, news: &News) -> io::Result<()> {
+        let mut scan = Scan::default();
+        scan.folder(&self.root, "", 0)?;
+        self.unreadable = scan.unreadable;
+        for (name, file) in &mut self.by_name {
+            if !scan.found.contains_key(name) {
+                file.gone.get_or_insert(now);
             }
-            let before = known.map(|file| Arc::clone(&file.items)).unwrap_or_default();
-            let file = match read(&path, &name, &before) {
-                Ok(items) => File { stamp, items: Arc::new(items), problem: None },
-                // Gone or replaced between the scan and now: the event of that is on its way.
-                Err(Unreadable::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => File { stamp, items: before, problem: Some(error.problem(&name)) },
-            };
-            self.files.insert(name, file);
+        }
+        self.by_name.retain(|_, file| file.gone.is_none_or(|since| now < since + GRACE));
+        for (name, metadata) in scan.found {
+            let path = self.root.join(&name);
+            let file = self.by_name.entry(name.clone()).or_default();
+            file.gone = None;
+            file.look(now, news, &path, &name, Stamp::from(&metadata));
         }
         Ok(())
     }
 
-    /// What stands in the manifests, in order of file name and document.
-    pub(super) fn manifests(&self) -> impl Iterator<Item = &Item> {
-        self.files.iter().filter(|(name, _)| !is_status(name)).flat_map(|(_, file)| file.items.iter())
+    /// When [`Files::refresh`] has something to do although nothing more happens.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = self.by_name.values().flat_map(|file| {
+            let rest = file.candidate.map(|(_, since)| since + QUIET);
+            [rest, file.gone.map(|since| since + GRACE)]
+        });
+        deadlines.flatten().min()
+    }
+
+    /// What stands in the manifests, in order of file name and document; then what stood in files that have just gone.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = (&Item, Presence)> {
+        let of = |presence: Presence| {
+            let wanted = presence == Presence::Gone;
+            let files =
+                self.by_name.iter().filter(move |(name, file)| !is_status(name) && file.gone.is_some() == wanted);
+            files.flat_map(|(_, file)| file.items.iter()).map(move |item| (item, presence))
+        };
+        of(Presence::There).chain(of(Presence::Gone))
     }
 
     /// What was written as status.
     pub(super) fn statuses(&self) -> impl Iterator<Item = &Item> {
-        self.files.iter().filter(|(name, _)| is_status(name)).flat_map(|(_, file)| file.items.iter())
+        let files = self.by_name.iter().filter(|(name, file)| is_status(name) && file.gone.is_none());
+        files.flat_map(|(_, file)| file.items.iter())
     }
 
-    /// The files that cannot be read.
+    /// The files and folders that cannot be read.
     pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.files.values().filter_map(|file| file.problem.as_ref())
+        self.by_name.values().filter_map(|file| file.problem.as_ref()).chain(&self.unreadable)
+    }
+}
+
+/// Whether a file is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It is.
+    There,
+    /// It has just vanished; what it said counts only where no other file says it.
+    Gone,
+}
+
+// === impl File ===
+
+impl File {
+    fn look(&mut self, now: Instant, news: &News, path: &Path, name: &str, stamp: Stamp) {
+        let settled = news.all || news.settled.contains(path);
+        // A file can change twice within one tick of its clock, so one that was closed just now is read again.
+        if self.stamp == Some(stamp) && !news.settled.contains(path) {
+            self.candidate = None;
+            return;
+        }
+        let since = match self.candidate {
+            Some((known, since)) if known == stamp => since,
+            _ => now,
+        };
+        self.candidate = Some((stamp, since));
+        if news.open.contains(path) && !news.all {
+            // Its close will be told; nothing is to be awaited by the clock.
+            self.candidate = None;
+            return;
+        }
+        let rested = now >= since + QUIET;
+        // Emptied is what a file is between the opening and the first write of somebody who replaces its content.
+        let emptied = stamp.size == 0 && !self.items.is_empty();
+        if news.all || rested || (settled && !emptied) {
+            self.read(path, name, stamp);
+        }
+    }
+
+    fn read(&mut self, path: &Path, name: &str, stamp: Stamp) {
+        let result = read(path, name, &self.items);
+        // Somebody began to write while it was read: the next look decides.
+        if fs::metadata(path).map_or(true, |metadata| Stamp::from(&metadata) != stamp) {
+            return;
+        }
+        self.candidate = None;
+        let before = self.stamp.replace(stamp);
+        match result {
+            Ok(items) => {
+                self.items = Arc::new(items);
+                self.problem = None;
+            }
+            // What we wrote and somebody else broke is written again.
+            Err(_) if is_status(name) && before.is_some() => {
+                self.items = Arc::default();
+                self.problem = None;
+            }
+            Err(error) => self.problem = Some(error.problem(name)),
+        }
     }
 }
 
@@ -126,28 +203,50 @@ fn is_status(name: &str) -> bool {
     name.strip_prefix(STATUS).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn scan(folder: &Path, prefix: &str, depth: usize, found: &mut BTreeMap<String, Metadata>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let file_name = entry.file_name();
-        let Some(name) = file_name.to_str().filter(|name| !name.starts_with('.')) else { continue };
-        let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-        // Of what is written there, only the addresses of Services are read back.
-        if is_status(&name) && !name.starts_with("status/services") {
-            continue;
+/// Walks the folders.
+#[derive(Debug, Default)]
+struct Scan {
+    found: BTreeMap<String, Metadata>,
+    visited: BTreeSet<(u64, u64)>,
+    unreadable: Vec<Problem>,
+}
+
+// === impl Scan ===
+
+impl Scan {
+    fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> io::Result<()> {
+        let metadata = fs::metadata(folder)?;
+        if !self.visited.insert((metadata.dev(), metadata.ino())) {
+            return Ok(());
         }
-        // Follows links; what vanished in between is gone.
-        let Ok(metadata) = fs::metadata(entry.path()) else { continue };
-        if metadata.is_dir() && depth < MAX_DEPTH {
-            match scan(&entry.path(), &name, depth + 1, found) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other?,
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let file_name = entry.file_name();
+            let Some(name) = file_name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+            let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+            // Of what is written there, only what others may not change without being noticed is read back.
+            let read_back = ["status/services", "status/ipaddresspools"];
+            if is_status(&name) && !read_back.iter().any(|folder| Path::new(&name).starts_with(folder)) {
+                continue;
             }
-        } else if metadata.is_file() && is_manifest(Path::new(&name)) {
-            found.insert(name, metadata);
+            // Follows links; what vanished in between is gone.
+            let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+            if metadata.is_dir() && depth < MAX_DEPTH {
+                match self.folder(&entry.path(), &name, depth + 1) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => {
+                        let message = format!("cannot be read: {error}; give access, or move it out of the directory");
+                        let object = ObjectRef::new("Folder", "", name);
+                        self.unreadable.push(Problem::new(object, "", "", message));
+                    }
+                    Ok(()) => {}
+                }
+            } else if metadata.is_file() && is_manifest(Path::new(&name)) {
+                self.found.insert(name, metadata);
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Whether a file's name says that manifests stand in it.
@@ -163,9 +262,10 @@ enum Unreadable {
 
 impl Unreadable {
     fn problem(&self, name: &str) -> Problem {
+        let remedy = if is_status(name) { "; repair or delete it: its addresses are then assigned anew" } else { "" };
         let message = match self {
-            Self::Io(error) => format!("cannot be read: {error}"),
-            Self::Syntax(error) => format!("is no YAML: {error}"),
+            Self::Io(error) => format!("cannot be read: {error}{remedy}"),
+            Self::Syntax(error) => format!("is no YAML: {error}{remedy}"),
         };
         Problem::new(ObjectRef::new("File", "", name), "", "", message)
     }
@@ -173,8 +273,10 @@ impl Unreadable {
 
 fn read(path: &Path, name: &str, before: &[Item]) -> Result<Vec<Item>, Unreadable> {
     let text = fs::read_to_string(path).map_err(Unreadable::Io)?;
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut all = Vec::new();
-    for (number, document) in serde_yaml::Deserializer::from_str(&text).enumerate() {
+    for (number, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
         // Through YAML's own value first: it refuses a key that stands twice.
         let value = serde_yaml::Value::deserialize(document).map_err(Unreadable::Syntax)?;
         let value: Value = serde_yaml::from_value(value).map_err(Unreadable::Syntax)?;

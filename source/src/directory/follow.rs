@@ -1,24 +1,26 @@
 //! Follows a directory: a change is taken over at once, more that come meanwhile together.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{EventKind, RecursiveMode, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::STATUS;
-use super::files::{Files, Settled, is_manifest};
+use super::files::{Files, News, is_manifest};
 use super::load::{canonical, combine, open};
 use crate::SourceError;
 use crate::cluster::Cluster;
 
-/// Changes that wait while files are being read. When it is full everything is read again, so nothing is lost.
-const PENDING_EVENTS: usize = 1024;
+/// Changes that wait while files are being read. When it is full everything is looked at again, so nothing is lost.
+const PENDING_EVENTS: usize = 4096;
+/// The link behind which a mounted ConfigMap or Secret changes as a whole.
+const MOUNTED: &str = "..data";
 
 /// Reads the directory and follows it until `shutdown`.
 ///
@@ -35,35 +37,45 @@ pub fn follow(
     let root = canonical(path)?;
     let watcher = watcher(&root, events, Arc::clone(&overflow)).map_err(|e| SourceError::Watch(path.to_owned(), e))?;
     let mut files = open(path)?;
+    let mut news = News { all: true, ..News::default() };
     // Watching began before the first reading, so no change falls between the two.
-    files.refresh(&Settled::All).map_err(|error| SourceError::Directory(path.to_owned(), error))?;
+    files.refresh(now(), &news).map_err(|error| SourceError::Directory(path.to_owned(), error))?;
+    news.all = false;
     let (sender, receiver) = watch::channel(Arc::new(combine(&files, namespace.as_deref())));
     tasks.spawn(async move {
         let _watcher = watcher;
         loop {
+            let deadline = files.next_deadline();
             let first = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                event = pending.recv() => event,
+                event = pending.recv() => match event {
+                    Some(event) => Some(event),
+                    None => return,
+                },
+                () = sleep_until(deadline), if deadline.is_some() => None,
             };
-            let Some(first) = first else { return };
-            let mut settled = Settling::new(&root);
-            settled.add(&first);
-            while let Ok(event) = pending.try_recv() {
-                settled.add(&event);
+            let mut concerns = first.is_none();
+            for event in first.into_iter().chain(std::iter::from_fn(|| pending.try_recv().ok())) {
+                concerns |= hear(&mut news, &event, &root);
             }
             if overflow.swap(false, Ordering::SeqCst) {
-                settled.all = true;
+                // Closes may be among what was missed; files that rest count by the clock.
+                news.open.clear();
+                concerns = true;
             }
-            let Some(settled) = settled.finish() else { continue };
-            refresh(&mut files, &settled, namespace.as_deref(), &sender);
+            if concerns {
+                refresh(&mut files, &news, namespace.as_deref(), &sender);
+                news.settled.clear();
+                news.all = false;
+            }
         }
     });
     Ok(receiver)
 }
 
-fn refresh(files: &mut Files, settled: &Settled, namespace: Option<&str>, sender: &watch::Sender<Arc<Cluster>>) {
-    if let Err(error) = files.refresh(settled) {
+fn refresh(files: &mut Files, news: &News, namespace: Option<&str>, sender: &watch::Sender<Arc<Cluster>>) {
+    if let Err(error) = files.refresh(now(), news) {
         tracing::error!(error = &error as &dyn std::error::Error, "manifests not read; the last state stays");
         return;
     }
@@ -98,43 +110,88 @@ fn watcher(
     Ok(watcher)
 }
 
-/// Sorts events into files whose new content counts.
-struct Settling<'a> {
-    root: &'a Path,
-    paths: HashSet<PathBuf>,
-    all: bool,
+/// Takes an event into account; whether the files have to be looked at.
+fn hear(news: &mut News, event: &notify::Event, root: &Path) -> bool {
+    if event.need_rescan() || event.paths.is_empty() {
+        news.open.clear();
+        return true;
+    }
+    let mut concerns = false;
+    for (place, path) in event.paths.iter().enumerate() {
+        if path.file_name().is_some_and(|name| name == MOUNTED) {
+            news.all = true;
+            concerns = true;
+        }
+        let hidden = path
+            .strip_prefix(root)
+            .is_ok_and(|path| path.iter().any(|part| part.to_str().is_some_and(|part| part.starts_with('.'))));
+        if hidden {
+            continue;
+        }
+        if is_manifest(path) {
+            concerns |= hear_of_manifest(news, event.kind, place, path);
+        } else if path.starts_with(root.join(STATUS)) {
+            concerns |= path.is_dir();
+        } else {
+            // A folder, most likely; looking costs little and decides nothing.
+            concerns = true;
+        }
+    }
+    concerns
 }
 
-impl<'a> Settling<'a> {
-    fn new(root: &'a Path) -> Self {
-        Self { root, paths: HashSet::new(), all: false }
-    }
-
-    fn add(&mut self, event: &notify::Event) {
-        if event.need_rescan() || event.paths.is_empty() || matches!(event.kind, EventKind::Other | EventKind::Any) {
-            self.all = true;
-        }
-        let writing = matches!(event.kind, EventKind::Modify(notify::event::ModifyKind::Data(_)));
-        for path in event.paths.iter().filter(|_| !writing) {
-            let hidden = |path: &Path| {
-                path.strip_prefix(self.root)
-                    .is_ok_and(|path| path.iter().any(|part| part.to_str().is_some_and(|part| part.starts_with('.'))))
-            };
-            if is_manifest(path) && !hidden(path) {
-                self.paths.insert(path.clone());
-            } else if !self.is_own_temporary(path) {
-                // A folder, or the link behind which a mounted ConfigMap changes as a whole.
-                self.all = true;
+/// Whether the file's state has changed in a way that counts.
+fn hear_of_manifest(news: &mut News, kind: EventKind, place: usize, path: &Path) -> bool {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => settle(news, path),
+        EventKind::Modify(ModifyKind::Name(mode)) => match (mode, place) {
+            (RenameMode::To, _) | (RenameMode::Both, 1..) => settle(news, path),
+            (RenameMode::From | RenameMode::Both | RenameMode::Any | RenameMode::Other, _) => {
+                news.open.remove(path);
+                true
             }
+        },
+        EventKind::Modify(ModifyKind::Data(_)) => {
+            news.open.insert(path.to_owned());
+            news.settled.remove(path);
+            false
         }
+        // A hard link or a link is complete as it appears, and nobody will close it.
+        EventKind::Create(CreateKind::File) if is_linked(path) => settle(news, path),
+        EventKind::Create(CreateKind::File) => {
+            news.open.insert(path.to_owned());
+            false
+        }
+        EventKind::Remove(_) => {
+            news.open.remove(path);
+            true
+        }
+        EventKind::Any
+        | EventKind::Access(_)
+        | EventKind::Create(_)
+        | EventKind::Modify(ModifyKind::Any | ModifyKind::Metadata(_) | ModifyKind::Other)
+        | EventKind::Other => true,
     }
+}
 
-    /// Files that ferrolb writes below `status/` before it renames them, and the events it appends.
-    fn is_own_temporary(&self, path: &Path) -> bool {
-        path.starts_with(self.root.join(STATUS)) && !path.is_dir()
-    }
+fn settle(news: &mut News, path: &Path) -> bool {
+    news.open.remove(path);
+    news.settled.insert(path.to_owned());
+    true
+}
 
-    fn finish(self) -> Option<Settled> {
-        if self.all { Some(Settled::All) } else { (!self.paths.is_empty()).then_some(Settled::Paths(self.paths)) }
+fn is_linked(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink() || metadata.nlink() > 1)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge reads the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline.into()).await;
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
+use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{ObjectRef, Origin, Problem, Resource, Resources, legacy};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -34,6 +35,10 @@ pub(super) enum Content {
     /// Resources of the configuration.
     Config(Resources),
     Skipped(Skipped),
+    /// What is wrong if this is configuration at all, which its namespace decides.
+    Suspect(Box<Problem>),
+    /// Counters of a pool as they were written.
+    PoolStatus(IPAddressPoolStatus),
     /// Nothing that can be used.
     Nothing,
 }
@@ -43,14 +48,34 @@ pub(super) enum Content {
 impl Item {
     /// What is wrong now is as it was before, where it was right before.
     pub(super) fn fall_back_to(&mut self, before: &[Self]) {
-        if self.problem.is_some()
-            && let Some(good) = before.iter().find(|item| item.object == self.object)
+        let good = before.iter().find(|item| item.object == self.object || item.place == self.place);
+        let Some(good) = good.filter(|good| matches!(good.content, Content::Config(_)) || good.object == self.object)
+        else {
+            return;
+        };
+        // What was configuration and is none any more has been damaged, not withdrawn.
+        if self.problem.is_none()
+            && matches!(good.content, Content::Config(_))
+            && let Content::Skipped(Skipped { reason, .. }) = &self.content
         {
+            let message = format!("was configuration before; {reason}. Remove the file if that is meant");
+            self.problem = Some(Problem::new(self.object.clone(), "", "", message));
+        }
+        if let Content::Suspect(problem) = &self.content {
+            self.problem = Some((**problem).clone());
+        }
+        if self.problem.is_some() {
             self.content = good.content.clone();
         }
     }
 
-    /// The pool that a written status says the addresses came from.
+    /// The counters of a pool that this file tells.
+    pub(super) fn pool_status(&self) -> Option<(ObjectKey, IPAddressPoolStatus)> {
+        let Content::PoolStatus(status) = self.content else { return None };
+        Some((ObjectKey::new(&*self.object.namespace, &*self.object.name), status))
+    }
+
+    /// The Service, where it is one.
     pub(super) fn service(&self) -> Option<(ObjectKey, &Arc<Service>)> {
         let Content::Service(service) = &self.content else { return None };
         Some((ObjectKey::new(&*self.object.namespace, &*self.object.name), service))
@@ -71,10 +96,10 @@ pub(super) fn with_status(manifest: &Service, status: &Service) -> Service {
 /// What a document says; a list is unfolded.
 pub(super) fn items(document: &Value, file: &str, number: usize) -> Vec<Item> {
     let place = if number == 0 { file.to_owned() } else { format!("{file}, document {}", number + 1) };
-    let reader = Reader { file, place, number };
+    let mut reader = Reader { file, place, number, index: 0 };
     match document {
         Value::Null => Vec::new(),
-        Value::Object(map) if map.contains_key("apiVersion") => reader.object(document),
+        Value::Object(map) if map.contains_key("apiVersion") => reader.objects(document),
         Value::Object(_) | Value::Array(_) | Value::String(_) | Value::Number(_) | Value::Bool(_) => {
             vec![reader.no_object(document)]
         }
@@ -85,6 +110,8 @@ struct Reader<'a> {
     file: &'a str,
     place: String,
     number: usize,
+    /// Place in a list.
+    index: usize,
 }
 
 impl Reader<'_> {
@@ -93,8 +120,9 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, problem: Problem) -> Item {
-        // Advertisements are the speakers' matter.
-        let problem = if problem.object.kind == "L2Advertisement" { problem.announcement() } else { problem };
+        // Advertisements, endpoints and nodes are the speakers' matter.
+        let speakers = ["L2Advertisement", "EndpointSlice", "Node"].contains(&&*problem.object.kind);
+        let problem = if speakers { problem.announcement() } else { problem };
         Item {
             object: problem.object.clone(),
             place: self.place.clone(),
@@ -117,6 +145,10 @@ impl Reader<'_> {
                 Err(problems) => self.several(problems),
             };
         }
+        if let Some(key) = misspelt(document) {
+            let message = format!("unknown key {key:?}; did you mean configInline?");
+            return self.wrong(Problem::new(object, key, "", message));
+        }
         let reason = if legacy::is_bare(document) {
             "not read: put it below the key configInline, as in Helm values"
         } else {
@@ -135,18 +167,30 @@ impl Reader<'_> {
         Item { content: Content::Config(rest), ..self.wrong(first) }
     }
 
-    fn object(&self, document: &Value) -> Vec<Item> {
+    fn objects(&mut self, document: &Value) -> Vec<Item> {
+        let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let Some(list) = document.get("items").filter(|_| kind.ends_with("List")) else {
+            return vec![self.object(document)];
+        };
+        let mut items = Vec::new();
+        for item in list.as_array().into_iter().flatten() {
+            items.extend(self.objects(item));
+            self.index += 1;
+        }
+        items
+    }
+
+    fn object(&self, document: &Value) -> Item {
         let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (version, kind) = (text("/apiVersion"), text("/kind"));
-        if kind.ends_with("List") && document.get("items").is_some() {
-            let list = document.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-            return list.iter().flat_map(|item| items(item, self.file, self.number)).collect();
-        }
         let object = ObjectRef::new(kind, text("/metadata/namespace"), text("/metadata/name"));
-        if let Some(problem) = wrong_name(&object) {
-            return vec![self.wrong(problem)];
+        let used = ["Service", "EndpointSlice", "Node", "Namespace", "IPAddressPool", "L2Advertisement"];
+        if used.contains(&kind)
+            && let Some(problem) = self.wrong_name(&object, document)
+        {
+            return self.wrong(problem);
         }
-        let item = match (version, kind) {
+        match (version, kind) {
             ("v1", "Service") => self.service(object, document),
             ("discovery.k8s.io/v1", "EndpointSlice") => self.endpoint_slice(object, document),
             ("v1", "Node") => {
@@ -157,6 +201,10 @@ impl Reader<'_> {
             }),
             ("v1", "ConfigMap") => self.config_map(object, document),
             ("v1", "Secret") => self.skipped(object, "not read: no configuration refers to Secrets yet"),
+            ("metallb.io/v1beta1", "IPAddressPool") if self.file.starts_with("status/") => {
+                let status = document.get("status").and_then(|status| serde_json::from_value(status.clone()).ok());
+                self.item(object, status.map_or(Content::Nothing, Content::PoolStatus))
+            }
             ("metallb.io/v1beta1", "IPAddressPool") => {
                 self.resource(object, document, |resources, pool| resources.pools.push(pool))
             }
@@ -164,8 +212,29 @@ impl Reader<'_> {
                 self.resource(object, document, |resources, l2| resources.l2_advertisements.push(l2))
             }
             _ => self.skipped(object, &format!("not read: ferrolb has no use for {version} {kind}")),
-        };
-        vec![item]
+        }
+    }
+
+    /// Names become parts of file names, so they have to be what an API server would take.
+    fn wrong_name(&self, object: &ObjectRef, document: &Value) -> Option<Problem> {
+        let longest = if object.kind == "Service" { 63 } else { 253 };
+        for (field, text, longest) in [("name", &object.name, longest), ("namespace", &object.namespace, 63)] {
+            let there =
+                document.get("metadata").and_then(|metadata| metadata.get(field)).filter(|value| !value.is_null());
+            if (there.is_none() && field == "namespace") || is_dns_name(text, longest) {
+                continue;
+            }
+            let there = there.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            let must =
+                format!("must be a DNS name: lower case letters, digits, '-' and '.', at most {longest} of them");
+            let message = match there {
+                None => format!("is missing (in {}); it {must}", self.place),
+                Some(_) => format!("{must} (in {})", self.place),
+            };
+            let field = format!("metadata.{field}");
+            return Some(Problem::new(object.clone(), field, there.unwrap_or_default(), message));
+        }
+        None
     }
 
     fn parse<T: DeserializeOwned>(
@@ -184,7 +253,7 @@ impl Reader<'_> {
         let object = in_default_namespace(object);
         self.parse::<core::Service>(object, document, |service| {
             let created = service.metadata.creation_timestamp.as_ref().map(|time| time.0);
-            let age = Age { created, position: (self.file.to_owned(), self.number) };
+            let age = Age { created, position: (self.file.to_owned(), self.number, self.index) };
             Content::Service(Arc::new(Service::project(service, age, ClusterIps::Defaulted)))
         })
     }
@@ -196,16 +265,22 @@ impl Reader<'_> {
         })
     }
 
-    /// The ConfigMap `config` with the key `config` is configuration of old; others are somebody else's.
+    /// The ConfigMap `config` with the key `config` is configuration of old, unless it is somebody else's.
     fn config_map(&self, object: ObjectRef, document: &Value) -> Item {
         let text = document.pointer("/data/config").and_then(Value::as_str).filter(|_| object.name == "config");
-        let inner: Option<Value> = text.and_then(|text| serde_yaml::from_str(text).ok());
-        match inner.filter(legacy::is_bare) {
-            Some(config) => match legacy::from_config(&config, object.clone(), "data.config") {
-                Ok(resources) => self.item(object, Content::Config(resources)),
-                Err(problems) => self.several(problems),
+        let Some(text) = text else { return self.skipped(object, "not read: no configuration of ferrolb") };
+        let certain = legacy::mentions_known_key(text);
+        let converted = match serde_yaml::from_str::<Value>(text) {
+            Ok(config) => legacy::from_config(&config, object.clone(), "data.config"),
+            Err(error) => Err(vec![Problem::new(object.clone(), "data.config", "", format!("is no YAML: {error}"))]),
+        };
+        match converted {
+            Ok(resources) => self.item(object, Content::Config(resources)),
+            Err(problems) if certain => self.several(problems),
+            Err(problems) => match problems.into_iter().next() {
+                Some(problem) => self.item(object, Content::Suspect(Box::new(problem))),
+                None => self.item(object, Content::Nothing),
             },
-            None => self.skipped(object, "not read: no configuration of ferrolb"),
         }
     }
 
@@ -263,19 +338,15 @@ fn in_default_namespace(mut object: ObjectRef) -> ObjectRef {
     object
 }
 
-/// Names become parts of file names, so they have to be what an API server would take.
-fn wrong_name(object: &ObjectRef) -> Option<Problem> {
+fn is_dns_name(text: &str, longest: usize) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let subdomain = |text: &str| {
-        text.len() <= 253 && text.chars().all(allowed) && edge(text.chars().next()) && edge(text.chars().next_back())
-    };
-    let message = "must be a DNS name: lower case letters, digits, '-' and '.', at most 253 of them";
-    if !subdomain(&object.name) {
-        return Some(Problem::new(object.clone(), "metadata.name", object.name.clone(), message));
-    }
-    if !object.namespace.is_empty() && !subdomain(&object.namespace) {
-        return Some(Problem::new(object.clone(), "metadata.namespace", object.namespace.clone(), message));
-    }
-    None
+    let (first, last) = (text.chars().next(), text.chars().next_back());
+    text.len() <= longest && text.chars().all(allowed) && edge(first) && edge(last)
+}
+
+/// A key that was meant to be `configInline`.
+fn misspelt(document: &Value) -> Option<&str> {
+    let plain = |key: &str| key.to_lowercase().replace(['-', '_'], "");
+    document.as_object()?.keys().map(String::as_str).find(|key| plain(key) == "configinline")
 }

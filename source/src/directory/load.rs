@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use ferrolb_api::DEFAULT_NAMESPACE;
 use ferrolb_config::{ObjectRef, Problem};
 
-use super::files::{Files, Settled};
+use super::files::{Files, News, Presence};
 use super::item::{Content, Item, with_status};
 use crate::SourceError;
 use crate::cluster::{Cluster, Skipped};
 use crate::object::{Endpoint, ObjectKey, Service};
+
+/// Where MetalLB is installed as often as not.
+const METALLB_NAMESPACE: &str = "metallb-system";
 
 /// Reads a directory once.
 ///
@@ -21,8 +25,14 @@ use crate::object::{Endpoint, ObjectKey, Service};
 /// The directory cannot be read at all.
 pub fn load(path: &Path, namespace: Option<&str>) -> Result<Cluster, SourceError> {
     let mut files = open(path)?;
-    files.refresh(&Settled::All).map_err(|error| SourceError::Directory(path.to_owned(), error))?;
+    let news = News { all: true, ..News::default() };
+    files.refresh(now(), &news).map_err(|error| SourceError::Directory(path.to_owned(), error))?;
     Ok(combine(&files, namespace))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge reads the clock")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// A directory whose files have not been read yet.
@@ -39,15 +49,18 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
     let mut cluster = Cluster { problems: files.problems().cloned().collect(), ..Cluster::default() };
     let held: HashMap<ObjectKey, &Arc<Service>> = files.statuses().filter_map(Item::service).collect();
     cluster.problems.extend(files.statuses().filter_map(|item| item.problem.clone()));
+    cluster.pool_statuses = files.statuses().filter_map(Item::pool_status).collect();
 
     let mut seen: HashMap<&ObjectRef, &str> = HashMap::new();
     let mut endpoints: BTreeMap<ObjectKey, Vec<Endpoint>> = BTreeMap::new();
     let mut configuration: Vec<&Item> = Vec::new();
-    for item in files.manifests() {
+    for (item, presence) in files.manifests() {
+        if presence == Presence::Gone && seen.contains_key(&item.object) {
+            continue;
+        }
         cluster.problems.extend(item.problem.clone());
-        if !matches!(item.content, Content::Skipped(_))
-            && let Some(first) = seen.insert(&item.object, &item.place)
-        {
+        let named = !item.object.name.is_empty() && !matches!(item.content, Content::Skipped(_));
+        if named && let Some(first) = seen.insert(&item.object, &item.place) {
             let message = format!("stands in {first} and again in {}; remove one of the two", item.place);
             cluster.problems.push(Problem::new(item.object.clone(), "metadata.name", &*item.object.name, message));
             continue;
@@ -68,9 +81,9 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
             Content::Namespace(labels) => {
                 cluster.namespaces.insert(item.object.name.clone(), labels.clone());
             }
-            Content::Config(_) => configuration.push(item),
+            Content::Config(_) | Content::Suspect(_) => configuration.push(item),
             Content::Skipped(skipped) => cluster.skipped.push(skipped.clone()),
-            Content::Nothing => {}
+            Content::Nothing | Content::PoolStatus(_) => {}
         }
     }
     cluster.endpoints = endpoints.into_iter().map(|(key, endpoints)| (key, Arc::new(endpoints))).collect();
@@ -80,8 +93,9 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
 
 /// Takes over the configuration of the one namespace that counts.
 fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&str>) {
+    let certain = configuration.iter().filter(|item| matches!(item.content, Content::Config(_)));
     let named: BTreeSet<&str> =
-        configuration.iter().map(|item| item.object.namespace.as_str()).filter(|name| !name.is_empty()).collect();
+        certain.map(|item| item.object.namespace.as_str()).filter(|name| !name.is_empty()).collect();
     cluster.namespace = match namespace {
         Some(namespace) => namespace.to_owned(),
         None => named.first().map_or_else(|| DEFAULT_NAMESPACE.to_owned(), |first| (*first).to_owned()),
@@ -96,8 +110,14 @@ fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&
         }
     }
     for item in configuration {
+        let ours = item.object.namespace.is_empty() || item.object.namespace == cluster.namespace;
+        if let Content::Suspect(problem) = &item.content
+            && (ours || item.object.namespace == METALLB_NAMESPACE)
+        {
+            cluster.problems.push((**problem).clone());
+        }
         let Content::Config(resources) = &item.content else { continue };
-        if !item.object.namespace.is_empty() && item.object.namespace != cluster.namespace {
+        if !ours {
             cluster.skipped.push(Skipped {
                 object: item.object.clone(),
                 place: item.place.clone(),

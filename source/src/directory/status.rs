@@ -35,13 +35,13 @@ impl StatusDirectory {
         Self { root: path.join(STATUS), locks: Mutex::new(Vec::new()) }
     }
 
-    /// Takes the lock `who`, or says that somebody else has it.
+    /// Takes the lock on the directory, which is there however often `status/` is removed, or says that somebody else
+    /// has it.
     pub(crate) fn lock(&self, who: &str) -> Result<(), WriteError> {
-        let path = self.root.join(format!(".{who}.lock"));
+        let path = self.root.parent().unwrap_or(&self.root);
         let failed = |source: io::Error| WriteError { what: path.display().to_string(), source };
-        fs::create_dir_all(&self.root).map_err(failed)?;
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
-        file.try_lock().map_err(|error| {
+        let directory = File::open(path).map_err(failed)?;
+        directory.try_lock().map_err(|error| {
             failed(match error {
                 fs::TryLockError::Error(error) => error,
                 fs::TryLockError::WouldBlock => io::Error::new(
@@ -50,7 +50,7 @@ impl StatusDirectory {
                 ),
             })
         })?;
-        self.locks.lock().push(file);
+        self.locks.lock().push(directory);
         Ok(())
     }
 
@@ -172,7 +172,9 @@ fn l2_name(service: &ObjectKey) -> String {
 /// Writes beside the file and renames: readers see the old one or the new one, never half of it.
 fn replace(folder: &Path, name: &str, object: &Value) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    // Short enough for any file system, and nobody else's.
+    let kept: String = name.chars().take(100).collect();
+    let temporary = folder.join(format!(".{kept}.{}.tmp", std::process::id()));
     let text = serde_yaml::to_string(object).map_err(io::Error::other)?;
     let mut file = File::create(&temporary)?;
     file.write_all(text.as_bytes())?;

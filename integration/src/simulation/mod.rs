@@ -2,7 +2,7 @@
 //! delays and cuts.
 //!
 //! * [`World`]: event queue, processes and network; everything follows from one seed;
-//! * [`Process`](self::process): one speaker, wired as the real program wires it;
+//! * `Process`: one speaker, wired as the real program wires it;
 //! * [`Estate`]: what Kubernetes says;
 //! * [`Fault`]: what befalls the cluster;
 //! * [`Watch`]: what must hold all the same;

@@ -1,6 +1,7 @@
 //! `ferrolb`: checks and plans offline, and asks a running speaker.
 
 pub mod ask;
+pub mod convert;
 pub mod offline;
 mod output;
 

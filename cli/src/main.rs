@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrolb_cli::{Failure, Format, Printer, ask, offline};
+use ferrolb_cli::{Failure, Format, Printer, ask, convert, offline};
 use ferrolb_speaker::Strategy;
 use ferrolb_speaker::admin::DEFAULT_PATH;
 use ferrolb_speaker::plan::Options;
@@ -97,10 +97,6 @@ fn run(Cli { output, namespace, socket, command }: Cli) -> Result<(), Failure> {
             let options = Options { class, ignore_exclude_label: ignore_exclude_lb, strategy };
             offline::plan(&path, namespace, &node, members.as_deref(), options, printer)
         }
-        Command::Convert { file } => {
-            let text = offline::convert(&file, namespace)?;
-            std::io::stdout().lock().write_all(text.as_bytes())?;
-            Ok(())
-        }
+        Command::Convert { file } => convert::convert(&file, namespace, printer),
     }
 }

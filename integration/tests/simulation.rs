@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ferrolb_integration::simulation::{Report, run};
+use ferrolb_integration::simulation::{Event, Report, Times, run};
 
 /// Runs unless `SEEDS` says otherwise.
 const SEEDS: u64 = 1_000;
@@ -16,16 +16,17 @@ fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Runs seeds 0 to `count` on all cores.
-fn run_all(count: u64) -> Vec<Report> {
+/// Does the work for 0 to `count` on all cores.
+fn on_all_cores<T: Send>(count: u64, work: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let next = AtomicU64::new(0);
-    let work = || {
-        let seeds = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < count));
-        seeds.map(|seed| run(seed, false)).collect::<Vec<_>>()
+    let thread = || {
+        let numbers =
+            std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < count));
+        numbers.map(&work).collect::<Vec<_>>()
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> =
-            (0..std::thread::available_parallelism().unwrap().get()).map(|_| scope.spawn(work)).collect();
+            (0..std::thread::available_parallelism().unwrap().get()).map(|_| scope.spawn(thread)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     })
 }
@@ -33,7 +34,7 @@ fn run_all(count: u64) -> Vec<Report> {
 #[test]
 fn rules_hold_under_random_faults() {
     let count = from_environment("SEEDS").unwrap_or(SEEDS);
-    let reports = run_all(count);
+    let reports = on_all_cores(count, |seed| run(seed, false));
     let failed: Vec<&Report> = reports.iter().filter(|report| report.violation.is_some()).collect();
     let mut kinds: BTreeMap<_, usize> = BTreeMap::new();
     for report in &failed {
@@ -70,5 +71,34 @@ fn replay() {
     }
     if let Some(violation) = &report.violation {
         panic!("seed {seed}: {violation}");
+    }
+}
+
+/// Prints the tables of `docs/detection-bounds.md`.
+#[test]
+#[ignore = "measures for a long time; docs/detection-bounds.md says how to run it"]
+fn measure() {
+    const ROUNDS: u32 = 10;
+    let count = from_environment("SEEDS").unwrap_or(2_000);
+    for event in Event::ALL {
+        println!(
+            "\n{event:?}\n\n| loss | nodes | median | 99 % | 99.99 % | worst | events |\n| --- | --- | --- | --- | --- | --- | --- |"
+        );
+        for loss in [0.0, 0.01, 0.05, 0.2] {
+            for nodes in [2, 3, 5, 9] {
+                let times = on_all_cores(count, |seed| event.measure(nodes, loss, seed, ROUNDS));
+                let times: Times = times.into_iter().flatten().collect();
+                let cells = [500_000, 990_000, 999_900].map(|part| times.quantile(part)).map(|time| time.as_millis());
+                println!(
+                    "| {} % | {nodes} | {} | {} | {} | {} | {} |",
+                    loss * 100.0,
+                    cells[0],
+                    cells[1],
+                    cells[2],
+                    times.worst().as_millis(),
+                    times.count()
+                );
+            }
+        }
     }
 }

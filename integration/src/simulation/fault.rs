@@ -63,7 +63,8 @@ impl Fault {
                 let other = pick(rng, &working)?;
                 (whole && other != node && working.len() >= 3).then_some(Self::OneWay(node, other))
             }
-            78..84 => (whole && several).then_some(Self::Mute(node)),
+            78..81 => (whole && several).then_some(Self::Mute(node)),
+            81..84 => (whole && several).then_some(Self::Deaf(node)),
             84..92 => Some(Self::Exclude(node, true)),
             _ => Some(Self::Endpoints(node, false)),
         }

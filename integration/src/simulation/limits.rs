@@ -8,6 +8,9 @@ pub const SKIP: Duration = Duration::from_millis(300);
 /// A stall of less than this is tolerated by the default profile.
 pub const STALL_TOLERANCE: Duration = Duration::from_millis(300);
 
+/// A node that hears from nobody is ready after this time.
+pub const READY_ALONE: Duration = Duration::from_secs(3);
+
 /// What no run may exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -6,8 +6,10 @@
 //! * [`Estate`]: what Kubernetes says;
 //! * [`Fault`]: what befalls the cluster;
 //! * [`Watch`]: what must hold all the same;
-//! * [`run`]: one random run under watch.
+//! * [`run`]: one random run under watch;
+//! * [`Event::measure`]: how long recovery takes.
 
+mod detection;
 mod estate;
 mod fault;
 pub mod limits;
@@ -19,6 +21,7 @@ mod run;
 mod watch;
 mod world;
 
+pub use self::detection::{Event, Times};
 pub use self::estate::Estate;
 pub use self::fault::Fault;
 pub use self::limits::Limits;

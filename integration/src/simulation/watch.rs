@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::limits::{Limits, SKIP, STALL_TOLERANCE};
+use super::limits::{Limits, READY_ALONE, SKIP, STALL_TOLERANCE};
 use super::world::Note;
 use super::{Node, World};
 
@@ -173,19 +173,40 @@ impl Watch {
         for note in notes {
             match note {
                 Note::Lost { by, lost } => self.lost(world, *by, *lost)?,
-                Note::Ready(_) => self.expect_rest(world, self.limits.detection),
+                Note::Ready(node) => self.readiness(world, *node),
                 Note::Resumed(_) => self.returns(world),
-                Note::Answers(_) | Note::Left(_) => {}
+                Note::View(_) | Note::Answers(_) | Note::Left(_) => {}
             }
         }
+        self.touch_half_cut(world);
         self.steady(world)?;
         if world.now() >= self.calm_at { self.calm(world) } else { Ok(()) }
     }
 
+    /// A node that hears from nobody waits longer until it claims.
+    fn readiness(&mut self, world: &World, node: Node) {
+        let working = world.working();
+        let alone = world.network.groups(&working).iter().any(|group| group.len() == 1 && group.contains(&node));
+        let ready = world.view(node).is_some_and(|view| view.ready);
+        let wait = if alone && !ready { READY_ALONE } else { Duration::ZERO };
+        self.expect_rest(world, wait.saturating_add(self.limits.detection));
+    }
+
+    /// A node that only hears the others, or is only heard, finds them and loses them again.
+    fn touch_half_cut(&mut self, world: &World) {
+        if world.network.is_whole() {
+            return;
+        }
+        let running = world.running();
+        let judged: BTreeSet<Node> = judged(world, &running).into_iter().flatten().collect();
+        self.touched.extend(running.difference(&judged).map(|node| (*node, Touch::Broken)));
+    }
+
     /// A living node was declared down: never without loss, and with loss a cause of moves.
     fn lost(&mut self, world: &World, by: Node, lost: Node) -> Result<(), Violation> {
-        let running = world.working();
-        let together = world.network.groups(&running).iter().any(|group| group.contains(&by) && group.contains(&lost));
+        // A stopped process is alive as well: a stall that is tolerated must not cost it anything.
+        let groups = world.network.groups(&world.processes());
+        let together = groups.iter().any(|group| group.contains(&by) && group.contains(&lost));
         if !together || self.touched.contains_key(&by) || self.touched.contains_key(&lost) {
             return Ok(());
         }
@@ -236,16 +257,9 @@ impl Watch {
     pub fn calm(&self, world: &World) -> Result<(), Violation> {
         let running = world.running();
         let working = world.working();
-        let groups = world.network.groups(&running);
-        for group in &groups {
-            // A node that only hears the others, or is only heard, finds them and loses them again: whether it answers
-            // makes no difference to anybody.
-            let larger = groups.iter().all(|other| other == group || other.len() < group.len());
-            if !larger && !world.network.is_clear_cut(group, &running) {
-                continue;
-            }
+        for group in judged(world, &running) {
             for (address, eligible) in world.estate.addresses() {
-                let answering: BTreeSet<Node> = world.answering(address).intersection(group).copied().collect();
+                let answering: BTreeSet<Node> = world.answering(address).intersection(&group).copied().collect();
                 let able: BTreeSet<Node> = eligible
                     .iter()
                     .copied()
@@ -257,6 +271,15 @@ impl Watch {
         }
         if world.network.is_whole() && world.processes() == working { agreement(world) } else { Ok(()) }
     }
+}
+
+/// The groups in which addresses must be answered for. Not those of a node that only hears the others, or is only heard:
+/// whether it answers makes no difference to anybody.
+fn judged(world: &World, running: &BTreeSet<Node>) -> Vec<BTreeSet<Node>> {
+    let groups = world.network.groups(running);
+    let largest = |group: &BTreeSet<Node>| groups.iter().all(|other| other == group || other.len() < group.len());
+    let judged = |group: &&BTreeSet<Node>| largest(group) || world.network.is_clear_cut(group, running);
+    groups.iter().filter(judged).cloned().collect()
 }
 
 fn check(world: &World, address: IpAddr, answering: &BTreeSet<Node>, able: &BTreeSet<Node>) -> Result<(), Violation> {
@@ -275,7 +298,7 @@ fn check(world: &World, address: IpAddr, answering: &BTreeSet<Node>, able: &BTre
 }
 
 /// All nodes name the same members in the same lives, and the same owner of each address.
-fn agreement(world: &World) -> Result<(), Violation> {
+pub(super) fn agreement(world: &World) -> Result<(), Violation> {
     let views: BTreeMap<Node, _> =
         world.processes().into_iter().filter_map(|node| Some((node, world.view(node)?))).collect();
     let alive: BTreeMap<_, _> = views.values().map(|view| (view.me.name.clone(), view.me.clone())).collect();

@@ -28,6 +28,8 @@ const WATCH_US: std::ops::Range<u64> = 500..20_000;
 /// Something that happened and that may matter to whoever watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
+    /// A node sees the cluster otherwise than before.
+    View(Node),
     /// A node answers for other addresses than before.
     Answers(Node),
     /// A node no longer takes another one for a member.
@@ -352,6 +354,7 @@ impl World {
 
     /// Notes what a new view says that the one before did not.
     fn compare(&mut self, node: Node, before: &View, after: &View) {
+        self.notes.push(Note::View(node));
         if before.me != after.me {
             self.note_down(node, || format!("is now boot {} rejoins {}", after.me.boot, after.me.rejoins));
         }

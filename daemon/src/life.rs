@@ -28,7 +28,7 @@ where
 {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().map_err(RuntimeError)?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let signals = tasks.spawn(on_signal(shutdown.clone()));
         let result = work(tasks.clone(), shutdown.clone()).await;
@@ -39,5 +39,8 @@ where
             tracing::warn!(tasks = tasks.len(), "ended before all tasks had");
         }
         result
-    })
+    });
+    // A blocking write that hangs is left behind.
+    runtime.shutdown_background();
+    result
 }

@@ -11,8 +11,9 @@ use crate::identity::{Identity, NodeName};
 pub struct Held {
     /// The claim.
     pub claim: Claim,
-    /// Counts the conflicts that a claim of this node won: whenever it changes, somebody else announced the address as
-    /// well and the announcement must be repeated.
+    /// Counts the conflicts that a claim of this node won, and the members that were down and came back while this node
+    /// owned the address: whenever it changes, somebody else may have announced the address as well and the announcement
+    /// must be repeated.
     pub reasserted: u32,
 }
 

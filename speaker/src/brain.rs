@@ -22,6 +22,8 @@ pub enum Input {
     Cluster(Arc<Cluster>),
     /// The membership or the claims changed.
     View(Arc<View>),
+    /// Whether this node has an interface to announce on; until told otherwise it has.
+    CanAnnounce(bool),
 }
 
 /// What the brain wants.
@@ -61,7 +63,15 @@ pub struct Brain {
 impl Brain {
     /// A brain that knows nothing yet.
     pub fn new(me: NodeName, options: Options, view: Arc<View>) -> Self {
-        let snapshot = Snapshot { me, options, config: None, cluster: Arc::default(), view, skipped: BTreeMap::new() };
+        let snapshot = Snapshot {
+            me,
+            options,
+            config: None,
+            cluster: Arc::default(),
+            view,
+            can_announce: true,
+            skipped: BTreeMap::new(),
+        };
         Self {
             snapshot,
             plan: Arc::default(),
@@ -78,6 +88,7 @@ impl Brain {
         match input {
             Input::Cluster(cluster) => self.take_over(cluster),
             Input::View(view) => self.snapshot.view = view,
+            Input::CanAnnounce(can) => self.snapshot.can_announce = can,
         }
         self.decide(now);
     }

@@ -105,6 +105,7 @@ impl World {
             config: Some(Arc::clone(&self.config)),
             cluster: Arc::new(self.cluster.clone()),
             view: Arc::new(self.view.clone()),
+            can_announce: true,
             skipped: BTreeMap::new(),
         }
     }
@@ -133,6 +134,16 @@ fn the_best_ranked_claims_and_announces_only_then() {
     assert_eq!(world.plan("node-b").l2[0].vip, vip());
     assert_eq!((world.code("node-b"), world.code("node-a")), ("owner", "notOwner"));
     assert!(world.plan("node-b").claims.is_empty());
+}
+
+#[test]
+fn a_node_without_an_interface_leaves_the_address_to_others() {
+    let world = World::new();
+    let mut snapshot = world.snapshot("node-b");
+    snapshot.can_announce = false;
+    let plan = plan(&snapshot);
+    assert!(plan.claims.is_empty() && plan.l2.is_empty());
+    assert_eq!(plan.vacant[&vip()][0].as_str(), "node-b", "everybody counts on it, and passes it over in time");
 }
 
 #[test]

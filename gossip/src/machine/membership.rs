@@ -11,6 +11,9 @@ use crate::swim::Event;
 use crate::timers::Task;
 use crate::wire::{Message, Record, Suspicion};
 
+/// Members remembered as down; far more than a cluster has nodes.
+const DOWNED_MAX: usize = 65_536;
+
 /// How often a suspect is reminded while the suspicion stands.
 const REMINDERS: u8 = 6;
 
@@ -129,6 +132,7 @@ impl Gossip {
         match event {
             Event::Up(member) => {
                 self.departed.retain(|(addr, _)| *addr != member.addr);
+                self.reassert_against(&member);
                 self.greet(&member);
             }
             Event::Down(member) => {
@@ -137,11 +141,15 @@ impl Gossip {
                     self.departed.pop_front();
                 }
                 self.departed.push_back((member.addr, now));
+                if self.downed.len() < DOWNED_MAX {
+                    self.downed.insert(member.addr);
+                }
             }
             Event::Renamed { old, new } => {
                 if old.boot != new.boot && self.members.values().any(|member| *member == new) {
                     self.counters.members_restarted += 1;
                 }
+                self.reassert_against(&new);
                 self.greet(&new);
             }
             Event::Active => {
@@ -158,6 +166,19 @@ impl Gossip {
                 self.counters.probes_failed += 1;
                 self.nudge(now, suspect, REMINDERS);
             }
+        }
+    }
+
+    /// A member that was down is back. If it was only cut off, it announced our addresses until a moment ago and the
+    /// neighbourhood may believe it: everything that is ours is to be announced again.
+    fn reassert_against(&mut self, member: &Identity) {
+        if !self.downed.remove(&member.addr) || self.left {
+            return;
+        }
+        let ours: Vec<_> = self.table.claims().filter(|claim| self.is_ours(claim)).map(|claim| claim.vip).collect();
+        self.view_changed |= !ours.is_empty();
+        for vip in ours {
+            self.table.reasserted(vip);
         }
     }
 

@@ -108,6 +108,8 @@ pub struct Gossip {
     members: BTreeMap<NodeName, Identity>,
     /// Who went down lately, and when.
     departed: VecDeque<(SocketAddr, Instant)>,
+    /// Members that went down and have not come back.
+    downed: BTreeSet<SocketAddr>,
     /// Claims of ours that lost lately.
     conceded: Vec<Conceded>,
     company: Company,
@@ -149,6 +151,7 @@ impl Gossip {
             seeds: BTreeSet::new(),
             members,
             departed: VecDeque::new(),
+            downed: BTreeSet::new(),
             conceded: Vec::new(),
             company: Company::default(),
             readiness: Readiness::new(now),

@@ -15,6 +15,8 @@ pub(super) struct Readiness {
     heard_state: bool,
     first_member: Option<Instant>,
     alone_since: Option<Instant>,
+    /// How long to be alone makes ready.
+    alone: Duration,
 }
 
 // === impl Readiness ===
@@ -22,7 +24,12 @@ pub(super) struct Readiness {
 impl Readiness {
     /// A start without any member.
     pub(super) const fn new(now: Instant) -> Self {
-        Self { ready: false, heard_state: false, first_member: None, alone_since: Some(now) }
+        Self { ready: false, heard_state: false, first_member: None, alone_since: Some(now), alone: ALONE }
+    }
+
+    /// A fresh start of a node that was alone before: who has come meanwhile answers at once.
+    pub(super) const fn alone_before(now: Instant) -> Self {
+        Self { alone: SEEDS, ..Self::new(now) }
     }
 
     pub(super) const fn is_ready(&self) -> bool {
@@ -54,7 +61,7 @@ impl Readiness {
         let past =
             |since: Option<Instant>, wait| since.is_some_and(|since| now.saturating_duration_since(since) >= wait);
         let informed = self.heard_state && (all_seeds_are_members || past(self.first_member, SEEDS));
-        if self.ready || !(informed || past(self.alone_since, ALONE)) {
+        if self.ready || !(informed || past(self.alone_since, self.alone)) {
             return false;
         }
         self.ready = true;
@@ -74,6 +81,14 @@ mod tests {
         assert!(!readiness.review(now + Duration::from_millis(2999), true));
         assert!(readiness.review(now + ALONE, true));
         assert!(readiness.is_ready());
+    }
+
+    #[test]
+    fn who_was_alone_before_waits_half_a_second() {
+        let now = origin();
+        let mut readiness = Readiness::alone_before(now);
+        assert!(!readiness.review(now + Duration::from_millis(499), false));
+        assert!(readiness.review(now + SEEDS, false));
     }
 
     #[test]

@@ -116,11 +116,22 @@ impl Gossip {
         self.conceded.clear();
         self.pulls.clear();
         self.company = Company::default();
-        self.readiness = Readiness::new(now);
-        self.schedule(now, readiness::ALONE, Task::Ready);
+        self.downed.clear();
+        if known.is_empty() {
+            self.readiness = Readiness::alone_before(now);
+            self.schedule(now, readiness::SEEDS, Task::Ready);
+        } else {
+            self.readiness = Readiness::new(now);
+            self.schedule(now, readiness::ALONE, Task::Ready);
+        }
         self.review_members(now);
         // They answer with a greeting, by which we know them again.
         self.present_ourselves(&known);
+        if known.is_empty() {
+            for seed in self.seeds.clone() {
+                self.invite(now, seed);
+            }
+        }
     }
 
     pub(super) fn leave(&mut self, now: Instant) {

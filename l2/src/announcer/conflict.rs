@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Time from hearing another owner to the defence. Whoever took the address over by agreement is heard first and the
-/// agreement learned a moment later; by then the address is given up and there is nothing to defend.
-pub(super) const DEFEND_DELAY: Duration = Duration::from_millis(200);
+/// agreement learned a moment later; by then the address is given up and there is nothing to defend. It falls between two
+/// rounds of a burst, so that against a burst the defence has a word of its own.
+pub(super) const DEFEND_DELAY: Duration = Duration::from_millis(350);
 
 /// When an address was last defended.
 #[derive(Debug, Default)]

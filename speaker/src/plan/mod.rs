@@ -92,7 +92,7 @@ pub fn plan(snapshot: &Snapshot) -> NodePlan {
     let mut plan = NodePlan::default();
     for (vip, owner) in &owners {
         if let (None, Some(expected)) = (&owner.owner, owner.successors.first()) {
-            if *expected == snapshot.me && snapshot.view.ready {
+            if *expected == snapshot.me && snapshot.view.ready && snapshot.can_announce {
                 plan.claims.push(*vip);
             }
             plan.vacant.insert(*vip, owner.successors.clone());

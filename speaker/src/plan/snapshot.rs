@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub cluster: Arc<Cluster>,
     /// Who is alive and who claims what.
     pub view: Arc<View>,
+    /// Whether this node has an interface to announce on. Without one it claims nothing: others will.
+    pub can_announce: bool,
     /// How many successors of a vacant address have been passed over, because they did not claim in time.
     pub skipped: BTreeMap<IpAddr, usize>,
 }
@@ -55,7 +57,15 @@ impl Snapshot {
             ready: true,
             version: 0,
         };
-        Self { me, options, config: Some(config), cluster, view: Arc::new(view), skipped: BTreeMap::new() }
+        Self {
+            me,
+            options,
+            config: Some(config),
+            cluster,
+            view: Arc::new(view),
+            can_announce: true,
+            skipped: BTreeMap::new(),
+        }
     }
 }
 

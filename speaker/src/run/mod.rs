@@ -29,6 +29,9 @@ use crate::brain::{Brain, Input, Output};
 use crate::metrics::Metrics;
 use crate::plan::explain;
 
+/// A disk that hangs must not keep a speaker from ending.
+const WRITES_END_WITHIN: Duration = Duration::from_secs(1);
+
 /// Works until `shutdown`, then hands over and ends.
 ///
 /// # Errors
@@ -79,7 +82,9 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
     speaker.end().await;
     last.cancel();
     edges.close();
-    edges.wait().await;
+    if tokio::time::timeout(WRITES_END_WITHIN, edges.wait()).await.is_err() {
+        tracing::warn!("ended although the status could not be written; is its disk stuck?");
+    }
     result
 }
 
@@ -116,6 +121,7 @@ struct Speaker {
 impl Speaker {
     async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), RunError> {
         self.links_changed();
+        self.observed_changed();
         self.cluster_changed().await?;
         loop {
             let deadline = self.brain.next_deadline();
@@ -207,6 +213,10 @@ impl Speaker {
         self.metrics.observed(&self.counted, &observed);
         self.counted = observed.vips.iter().map(|(vip, status)| (*vip, status.counters)).collect();
         self.reporter.interfaces(&observed);
+        let can_announce = observed.interfaces.values().any(|interface| interface.open && interface.error.is_none());
+        if self.brain.snapshot().can_announce != can_announce {
+            self.brain.handle(now(), Input::CanAnnounce(can_announce));
+        }
     }
 
     fn answer(&self, question: &Question) -> Answer {

@@ -111,9 +111,10 @@ impl Reporter {
                 Interfaces::All => Vec::new(),
                 Interfaces::Named(names) => names.iter().cloned().collect(),
             };
-            let usable = |name: &String| ports.iter().any(|port| port.name == *name && port.usable.is_ok());
+            let usable =
+                |port: &Port| port.usable.is_ok() && (interfaces.is_empty() || interfaces.contains(&port.name));
             // Before the kernel has told of any link, nothing is known to be missing.
-            let fails = !ports.is_empty() && !interfaces.is_empty() && !interfaces.iter().any(usable);
+            let fails = !ports.is_empty() && !ports.iter().any(usable);
             for service in &announcement.services {
                 if fails {
                     failed.insert(service.clone());
@@ -127,6 +128,7 @@ impl Reporter {
         self.failed = failed;
         for (service, told) in std::mem::replace(&mut self.told, now.clone()) {
             if !now.contains_key(&service) {
+                tracing::info!(service = %service, "no longer announced from here");
                 // Where another node announces, its status has already replaced ours.
                 self.write(Write::Withdrawn { namespace: told.namespace, service });
             } else if now.get(&service) == Some(&told) {
@@ -146,10 +148,10 @@ impl Reporter {
         }
         let known: Vec<&str> = ports.iter().filter(|port| port.usable.is_ok()).map(|port| port.name.as_str()).collect();
         let message = format!(
-            "node \"{}\" owns the address but has no usable interface named {}; it can announce on: {}",
+            "node \"{}\" owns the address but has no usable interface{}; it can announce on: {}",
             self.node,
-            interfaces.join(", "),
-            known.join(", ")
+            if interfaces.is_empty() { String::new() } else { format!(" named {}", interfaces.join(", ")) },
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
         );
         self.event(EventType::Warning, "announceFailed", message, service);
     }

@@ -9,7 +9,7 @@ use super::fault::{Fault, ms};
 use super::limits::STALL_TOLERANCE;
 use super::log::{Line, Log};
 use super::watch::{Rule, Touch, Violation, Watch};
-use super::{Estate, World};
+use super::{Estate, Node, World};
 
 /// The end of a cluster that does not come to rest.
 const RESTLESS: Duration = Duration::from_secs(120);
@@ -185,20 +185,13 @@ impl Run {
                 self.watch.returns(&self.world);
                 self.world.network.cut(*from, *to);
             }
-            Fault::Mute(node) | Fault::Deaf(node) => {
-                self.watch.touch(&self.world, *node, Touch::Broken);
-                if matches!(fault, Fault::Deaf(_)) && std::env::var_os("STRICT").is_none() {
-                    for node in self.world.processes() {
-                        self.watch.touch(&self.world, node, Touch::Broken);
-                    }
+            Fault::Mute(node) => self.silence(*node, |world, node, other| world.network.cut(node, other)),
+            Fault::Deaf(node) => {
+                // It takes all others for dead, and they hear it say so.
+                for node in self.world.processes() {
+                    self.watch.touch(&self.world, node, Touch::Broken);
                 }
-                for other in self.world.estate.nodes().clone().iter().filter(|other| *other != node) {
-                    if matches!(fault, Fault::Mute(_)) {
-                        self.world.network.cut(*node, *other);
-                    } else {
-                        self.world.network.cut(*other, *node);
-                    }
-                }
+                self.silence(*node, |world, node, other| world.network.cut(other, node));
             }
             Fault::Heal => {
                 if !self.world.network.is_whole() {
@@ -232,6 +225,14 @@ impl Run {
         self.faults.push(fault);
         let notes = self.world.notes();
         self.watch.observe(&self.world, &notes)
+    }
+
+    /// Cuts one direction between `node` and everybody else.
+    fn silence(&mut self, node: Node, cut: impl Fn(&mut World, Node, Node)) {
+        self.watch.touch(&self.world, node, Touch::Broken);
+        for other in self.world.estate.nodes().clone().into_iter().filter(|other| *other != node) {
+            cut(&mut self.world, node, other);
+        }
     }
 
     /// Lets time pass until the cluster must be at rest, and a little longer.

@@ -20,6 +20,9 @@ const REMINDERS: u8 = 6;
 /// Seeds that are invited at once when they become known.
 const FIRST_INVITATIONS: usize = 3;
 
+/// Seeds that are invited in each round by a node that knows nobody.
+const INVITATIONS_ALONE: usize = 16;
+
 /// Who went down this recently still gets claims directly: a leaving node waits for its successors, and one that was
 /// declared down by mistake should learn of them.
 const DEPARTED_FOR: Duration = Duration::from_secs(2);
@@ -228,23 +231,29 @@ impl Gossip {
         let seeds = seeds.into_iter().map(canonical).filter(|seed| *seed != self.me.addr).collect();
         let before = std::mem::replace(&mut self.seeds, seeds);
         self.company.review(now, &self.seeds, self.members.values());
-        let mut strangers: Vec<SocketAddr> =
+        let strangers: Vec<SocketAddr> =
             self.seeds.difference(&before).copied().filter(|seed| !self.is_member_address(*seed)).collect();
-        for _ in 0..FIRST_INVITATIONS {
-            if let Some(seed) = self.any_of(&strangers) {
-                strangers.retain(|stranger| *stranger != seed);
-                self.invite(now, seed);
-            }
-        }
+        self.invite_some_of(now, strangers, FIRST_INVITATIONS);
     }
 
-    /// Invites one seed that is not a member: foca itself never tries again once it is alone.
+    /// Invites a seed that is not a member: foca itself never tries again once it is alone. A node that knows nobody
+    /// invites more of them, or the one that lives among many that do not could be missed until this node takes itself
+    /// for the only one.
     pub(super) fn invite_some_seed(&mut self, now: Instant) {
         self.schedule(now, self.profile.seed_interval, Task::Seed);
         let strangers: Vec<SocketAddr> =
             self.seeds.iter().copied().filter(|seed| !self.is_member_address(*seed)).collect();
-        if let Some(seed) = self.any_of(&strangers) {
-            self.invite(now, seed);
+        let count = if self.other_addresses().is_empty() { INVITATIONS_ALONE } else { 1 };
+        self.invite_some_of(now, strangers, count);
+    }
+
+    /// Invites up to `count` of the addresses, chosen at random.
+    fn invite_some_of(&mut self, now: Instant, mut strangers: Vec<SocketAddr>, count: usize) {
+        for _ in 0..count {
+            if let Some(seed) = self.any_of(&strangers) {
+                strangers.retain(|stranger| *stranger != seed);
+                self.invite(now, seed);
+            }
         }
     }
 

@@ -31,6 +31,19 @@ fn a_node_without_seeds_is_found_by_those_who_know_it() {
 }
 
 #[test]
+fn a_node_that_starts_finds_the_living_one_among_many_dead() {
+    for seed in 0..20 {
+        let mut sim = Sim::cluster(seed, 9);
+        for number in 1..9 {
+            sim.crash(Node(number));
+        }
+        sim.run_for(secs(3));
+        sim.start_node(Node(8), 0);
+        assert!(sim.run_until_or(ms(600), Sim::converged).is_some(), "long before it takes itself for the only one");
+    }
+}
+
+#[test]
 fn a_single_node_is_ready_after_three_seconds() {
     let mut sim = Sim::new(6);
     sim.boot(1);

@@ -69,8 +69,10 @@ impl Gossip {
             return;
         }
         self.changed();
-        let audience = self.claim_audience(now);
-        self.tell_claims(&audience, &made);
+        if !self.hears_nobody(now) {
+            let audience = self.claim_audience(now);
+            self.tell_claims(&audience, &made);
+        }
         for claim in &made {
             self.spread(claim);
         }

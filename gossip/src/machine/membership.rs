@@ -96,6 +96,7 @@ impl Gossip {
         self.count_refusal(&result);
         if let Some(suspect) = own_verdict
             && self.effects.events.contains(&Event::Down(suspect.clone()))
+            && !self.hears_nobody(now)
         {
             let verdict = Message::Records(vec![Member::down(suspect)]);
             self.transmit_to_each(&self.other_addresses(), &verdict);
@@ -116,7 +117,9 @@ impl Gossip {
                 }
             }
             for (to, bytes) in effects.sends {
-                self.transmit(to.addr, &Message::Swim(bytes));
+                if let Some(bytes) = self.worth_saying(now, bytes) {
+                    self.transmit(to.addr, &Message::Swim(bytes));
+                }
             }
             for (after, timer) in effects.timers {
                 self.schedule(now, after, Task::Swim(timer));

@@ -2,12 +2,14 @@
 //!
 //! * [`membership`](self::membership): SWIM and what we add to it;
 //! * [`recovery`](self::recovery): what follows when this node was declared down, stalled, or leaves;
+//! * [`hearing`](self::hearing): what a node that hears nobody keeps to itself;
 //! * [`exchange`](self::exchange): digests and transfers of the whole state;
 //! * [`claims`](self::claims): the claim table;
 //! * [`readiness`](self::readiness): when this node knows enough to claim.
 
 mod claims;
 mod exchange;
+mod hearing;
 mod membership;
 mod readiness;
 mod recovery;
@@ -23,6 +25,7 @@ use rand::{RngExt, SeedableRng};
 
 use self::claims::Conceded;
 use self::exchange::Pulls;
+use self::hearing::Hearing;
 use self::readiness::Readiness;
 use self::recovery::Company;
 use crate::claim::Claim;
@@ -86,6 +89,7 @@ pub enum Output {
 /// * a suspect is told directly, several times, and refutes directly;
 /// * an own verdict goes to all members directly, and so does the news of a start and of leaving;
 /// * each second one member compares digests with a random other, and they exchange state when those differ;
+/// * a node that hears nobody tells nobody what it concludes from that;
 /// * seeds that are not members are invited until they are;
 /// * a node that stalled longer than others tolerate voids its claims by a new boot stamp before it does anything else.
 pub struct Gossip {
@@ -113,6 +117,7 @@ pub struct Gossip {
     /// Claims of ours that lost lately.
     conceded: Vec<Conceded>,
     company: Company,
+    hearing: Hearing,
     readiness: Readiness,
     table: Table,
     pulls: Pulls,
@@ -154,6 +159,7 @@ impl Gossip {
             downed: BTreeSet::new(),
             conceded: Vec::new(),
             company: Company::default(),
+            hearing: Hearing::new(now),
             readiness: Readiness::new(now),
             table: Table::default(),
             pulls: Pulls::default(),
@@ -255,12 +261,18 @@ impl Gossip {
 
     fn datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
         match self.channel.open(now, from, bytes, &mut self.counters) {
-            Opened::Message { kind, body } => match Message::decode(kind, body) {
-                Ok(message) => self.message(now, from, message),
-                Err(Unreadable::Kind) => self.counters.unknown_kind += 1,
-                Err(Unreadable::Content) => self.counters.unreadable += 1,
-            },
-            Opened::Admitted => self.admitted(now, from),
+            Opened::Message { kind, body } => {
+                self.hearing.heard(now);
+                match Message::decode(kind, body) {
+                    Ok(message) => self.message(now, from, message),
+                    Err(Unreadable::Kind) => self.counters.unknown_kind += 1,
+                    Err(Unreadable::Content) => self.counters.unreadable += 1,
+                }
+            }
+            Opened::Admitted => {
+                self.hearing.heard(now);
+                self.admitted(now, from);
+            }
             Opened::Reply(bytes) => self.hand_over(from, bytes),
             Opened::Dropped => {}
         }

@@ -13,6 +13,7 @@ use foca::{Identity as _, Member, State};
 
 use rand::RngExt;
 
+use super::hearing::Hearing;
 use super::readiness::{self, Readiness};
 use super::{Gossip, lives};
 use crate::identity::Identity;
@@ -76,6 +77,7 @@ impl Gossip {
         if late > self.profile.probe_period {
             // Refutations may wait in the socket, or were never sent because our probes were not.
             self.timers.postpone_suspicions(late);
+            self.hearing.stalled(late);
         }
         if late >= self.profile.stall_tolerance() && !self.left && self.somebody_else_exists() {
             self.fresh_start(now, self.me.boot);
@@ -116,6 +118,7 @@ impl Gossip {
         self.conceded.clear();
         self.pulls.clear();
         self.company = Company::default();
+        self.hearing = Hearing::new(now);
         self.downed.clear();
         if known.is_empty() {
             self.readiness = Readiness::alone_before(now);

@@ -2,7 +2,7 @@
 
 use ferrolb_gossip::Input;
 
-use crate::network::{Node, Sim, ms, secs};
+use crate::network::{Node, Sim, ms, secs, vip};
 
 #[test]
 fn clusters_of_3_16_and_64_form_within_a_second_and_become_ready() {
@@ -115,6 +115,28 @@ fn partitions_of_any_shape_heal_within_two_seconds() {
         let healed = sim.run_until_or(secs(10), Sim::converged).expect("the partition heals");
         println!("{size} nodes, {side} cut off: healed after {healed:?}");
         assert!(healed <= secs(2), "{size} nodes, {side} cut off: {healed:?}");
+    }
+}
+
+#[test]
+fn a_node_that_hears_nobody_takes_nobody_down_with_it() {
+    for seed in 0..20 {
+        let size = 2 + u16::try_from(seed % 6).expect("small");
+        let mut sim = Sim::cluster(seed, size);
+        sim.claim(Node(1), &[vip(1)]);
+        sim.run_for(secs(1));
+        sim.deaf = [Node(0)].into();
+        // It will take the owner for dead, and its address for vacant.
+        assert!(sim.run_until_or(secs(2), |sim| sim.view(Node(0)).members.len() == 1).is_some());
+        sim.claim(Node(0), &[vip(1)]);
+        sim.run_for(secs(1));
+        let wrong: Vec<_> =
+            sim.false_downs.iter().filter(|(_, by, lost)| *by != Node(0) && *lost != Node(0).name()).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        assert_eq!(sim.view(Node(1)).owner(vip(1)), Some(&Node(1).name()));
+        assert_eq!(sim.view(Node(1)).me.rejoins, 0, "it was not told that it is dead");
+        sim.deaf.clear();
+        assert!(sim.run_until_or(secs(3), |sim| sim.converged() && sim.agreed(vip(1))).is_some());
     }
 }
 

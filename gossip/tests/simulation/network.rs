@@ -94,6 +94,8 @@ pub(crate) struct Sim {
     machines: BTreeMap<Node, Machine>,
     all: BTreeSet<Node>,
     side: BTreeMap<Node, u8>,
+    /// Nodes that nothing reaches, although they reach the others.
+    pub(crate) deaf: BTreeSet<Node>,
     queue: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     events: u64,
     lives: u32,
@@ -119,6 +121,7 @@ impl Sim {
             machines: BTreeMap::new(),
             all: BTreeSet::new(),
             side: BTreeMap::new(),
+            deaf: BTreeSet::new(),
             queue: BinaryHeap::new(),
             events: 0,
             lives: 0,
@@ -374,7 +377,7 @@ impl Sim {
             self.seen.push(Seen { from: from.addr(), to, bytes: bytes.clone() });
         }
         let Some(target) = Node::at(to) else { return };
-        let cut = self.side.get(&from) != self.side.get(&target);
+        let cut = self.side.get(&from) != self.side.get(&target) || self.deaf.contains(&target);
         if cut || self.rng.random_range(0.0..1.0) < self.loss {
             return;
         }

@@ -80,7 +80,8 @@ fn replay() {
 fn measure() {
     const ROUNDS: u32 = 10;
     let count = from_environment("SEEDS").unwrap_or(2_000);
-    for event in Event::ALL {
+    let only = std::env::var("EVENT").ok();
+    for event in Event::ALL.into_iter().filter(|event| only.as_ref().is_none_or(|only| *only == format!("{event:?}"))) {
         println!(
             "\n{event:?}\n\n| loss | nodes | median | 99 % | 99.99 % | worst | events |\n| --- | --- | --- | --- | --- | --- | --- |"
         );

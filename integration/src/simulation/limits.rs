@@ -26,10 +26,10 @@ impl Limits {
     /// The limits at a probability of loss.
     pub fn at(loss: f64) -> Self {
         let (detection, repair) = match loss {
-            loss if loss <= 0.0 => (800, 3_000),
-            loss if loss <= 0.01 => (1_200, 4_000),
-            loss if loss <= 0.05 => (1_600, 5_000),
-            _ => (4_000, 10_000),
+            loss if loss <= 0.0 => (1_000, 2_500),
+            loss if loss <= 0.01 => (1_200, 3_000),
+            loss if loss <= 0.05 => (1_600, 4_000),
+            _ => (4_000, 8_000),
         };
         Self { detection: Duration::from_millis(detection), repair: Duration::from_millis(repair) }
     }

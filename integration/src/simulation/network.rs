@@ -35,6 +35,11 @@ impl Network {
         self.part.is_empty() && self.cut.is_empty()
     }
 
+    /// Whether some link carries one way only.
+    pub fn is_lopsided(&self) -> bool {
+        !self.cut.is_empty()
+    }
+
     /// Separates these nodes from all others.
     pub fn split(&mut self, apart: &BTreeSet<Node>) {
         let next = self.part.values().max().map_or(1, |part| part.saturating_add(1));

@@ -18,7 +18,7 @@ use ferrolb_speaker::plan::Options;
 const SOCKET: usize = 256;
 
 /// How long a leaving speaker answers on until a successor was heard.
-const HAND_OVER_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const HAND_OVER_WITHIN: Duration = Duration::from_secs(1);
 
 /// What the task wants of the gossip thread.
 #[derive(Clone, Debug, PartialEq, Eq)]

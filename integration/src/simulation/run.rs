@@ -14,6 +14,12 @@ use super::{Estate, Node, World};
 /// The end of a cluster that does not come to rest.
 const RESTLESS: Duration = Duration::from_secs(120);
 
+/// A cluster that has been at rest for so long stays so.
+const CALM_ENOUGH: Duration = Duration::from_millis(300);
+
+/// How often it is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// What became of a run.
 #[derive(Debug)]
 pub struct Report {
@@ -164,9 +170,11 @@ impl Run {
                 self.watch.touch(&self.world, *node, Touch::Broken);
                 self.watch.returns(&self.world);
                 self.world.start_process(*node, 0);
+                self.watch.readiness(&self.world, *node);
             }
             Fault::Pause(node, time) => {
-                if *time >= STALL_TOLERANCE {
+                // A refutation that has to make a detour may come too late.
+                if *time >= STALL_TOLERANCE || !self.world.network.is_whole() {
                     self.watch.touch(&self.world, *node, Touch::Broken);
                 }
                 self.world.pause(*node, *time);
@@ -174,7 +182,7 @@ impl Run {
                 self.stopped_until = self.stopped_until.max(self.after(*time));
             }
             Fault::Leave(node) => {
-                self.watch.touch(&self.world, *node, Touch::Planned);
+                self.watch.leaves(&self.world, *node);
                 self.world.leave(*node);
             }
             Fault::Split(apart) => {
@@ -186,13 +194,7 @@ impl Run {
                 self.world.network.cut(*from, *to);
             }
             Fault::Mute(node) => self.silence(*node, |world, node, other| world.network.cut(node, other)),
-            Fault::Deaf(node) => {
-                // It takes all others for dead, and they hear it say so.
-                for node in self.world.processes() {
-                    self.watch.touch(&self.world, node, Touch::Broken);
-                }
-                self.silence(*node, |world, node, other| world.network.cut(other, node));
-            }
+            Fault::Deaf(node) => self.silence(*node, |world, node, other| world.network.cut(other, node)),
             Fault::Heal => {
                 if !self.world.network.is_whole() {
                     // Both sides may own what was one's.
@@ -235,20 +237,29 @@ impl Run {
         }
     }
 
-    /// Lets time pass until the cluster must be at rest, and a little longer.
+    /// Lets time pass until the cluster is at rest, which must come in time; every third time until it must be.
     fn rest(&mut self) -> Result<(), Violation> {
         let end = self.after(RESTLESS);
+        let to_the_end = self.world.rng().random_bool(0.3);
+        let mut calm_since = None;
         loop {
-            let last = self.agenda.keys().next_back().map_or(self.stopped_until, |(at, _)| *at);
-            let until = last.max(self.stopped_until).max(self.watch.calm_at());
-            if until <= self.world.now() && self.agenda.is_empty() {
+            let busy_until = self.agenda.keys().next_back().map_or(self.stopped_until, |(at, _)| *at);
+            let busy = busy_until.max(self.stopped_until) >= self.world.now();
+            if !busy && self.watch.calm_at() <= self.world.now() {
                 break;
             }
-            if until > end {
+            let calm = !busy && !to_the_end && self.watch.calm(&self.world).is_ok();
+            let since = *calm_since.get_or_insert(self.world.now());
+            if !calm {
+                calm_since = None;
+            } else if self.world.now().saturating_duration_since(since) >= CALM_ENOUGH {
+                break;
+            }
+            if self.world.now() > end {
                 let what = "the cluster does not come to rest".to_owned();
                 return Err(Violation { at: self.world.elapsed(), rule: Rule::Rest, what });
             }
-            self.advance(until)?;
+            self.advance(self.after(LOOK_AGAIN))?;
         }
         self.watch.calm(&self.world)?;
         self.watch.at_rest(&self.world);

@@ -6,8 +6,12 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::limits::{Limits, READY_ALONE, SKIP, STALL_TOLERANCE};
+use super::process::HAND_OVER_WITHIN;
 use super::world::Note;
 use super::{Node, World};
+
+/// Where links carry one way only, repair depends on who asks whom, and takes this many times as long.
+const LOPSIDED: u32 = 3;
 
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +62,10 @@ pub struct Watch {
     lossless: bool,
     /// Who answered for each address when the cluster was last at rest; one node in each group.
     owners: BTreeMap<IpAddr, BTreeSet<Node>>,
-    touched: BTreeMap<Node, Touch>,
-    /// Nodes that may no longer announce one of the addresses.
-    touched_for: BTreeSet<(Node, IpAddr)>,
+    /// Nodes that have a cause to lose addresses, and until when what happened to them may show.
+    touched: BTreeMap<Node, (Touch, Instant)>,
+    /// Nodes that may no longer announce one of the addresses, likewise.
+    touched_for: BTreeMap<(Node, IpAddr), Instant>,
     /// Addresses that somebody must answer for at every moment.
     bridged: BTreeSet<IpAddr>,
     /// When the cluster must be at rest.
@@ -79,7 +84,7 @@ impl Watch {
             lossless: world.network.loss <= 0.0,
             owners: BTreeMap::new(),
             touched: BTreeMap::new(),
-            touched_for: BTreeSet::new(),
+            touched_for: BTreeMap::new(),
             bridged: BTreeSet::new(),
             calm_at: world.now(),
             false_deaths: 0,
@@ -102,24 +107,32 @@ impl Watch {
     pub fn touch(&mut self, world: &World, node: Node, touch: Touch) {
         let first = self.touched.is_empty() && self.touched_for.is_empty();
         let addresses = world.answered_by(node);
-        let touch = self.touched.get(&node).map_or(touch, |known| (*known).max(touch));
-        self.touched.insert(node, touch);
+        let touch = self.touched.get(&node).map_or(touch, |(known, _)| (*known).max(touch));
+        self.touched.insert(node, (touch, world.now()));
         self.bridge(world, first && touch == Touch::Planned, node, &addresses);
         self.expect_detection(world);
+        self.touched.insert(node, (touch, self.calm_at));
     }
 
     /// A node is about to lose the right to announce one address.
     pub fn touch_for(&mut self, world: &World, node: Node, addresses: &BTreeSet<IpAddr>) {
         let first = self.touched.is_empty() && self.touched_for.is_empty();
-        self.touched_for.extend(addresses.iter().map(|address| (node, *address)));
+        self.touched_for.extend(addresses.iter().map(|address| ((node, *address), world.now())));
         self.bridge(world, first, node, addresses);
         self.expect_detection(world);
+        self.touched_for.extend(addresses.iter().map(|address| ((node, *address), self.calm_at)));
     }
 
     /// Something returns: a node, a link, a label.
     pub fn returns(&mut self, world: &World) {
         self.bridged.clear();
         self.expect_rest(world, self.limits.repair);
+    }
+
+    /// A node is about to be told to leave: it answers on for a while where nobody takes over.
+    pub fn leaves(&mut self, world: &World, node: Node) {
+        self.expect_rest(world, HAND_OVER_WITHIN.saturating_add(self.limits.detection));
+        self.touch(world, node, Touch::Planned);
     }
 
     /// A node is about to be stopped for a while; if that is short, nobody takes over and nobody answers.
@@ -148,19 +161,20 @@ impl Watch {
 
     fn expect_detection(&mut self, world: &World) {
         let nodes: BTreeSet<Node> =
-            self.touched.keys().copied().chain(self.touched_for.iter().map(|(node, _)| *node)).collect();
+            self.touched.keys().copied().chain(self.touched_for.keys().map(|(node, _)| *node)).collect();
         let others = u32::try_from(nodes.len().saturating_sub(1)).unwrap_or(u32::MAX);
         self.expect_rest(world, self.limits.detection.saturating_add(SKIP.saturating_mul(others)));
     }
 
     fn expect_rest(&mut self, world: &World, within: Duration) {
+        let within = if world.network.is_lopsided() { within.saturating_mul(LOPSIDED) } else { within };
         self.calm_at = self.calm_at.max(world.now().checked_add(within).unwrap_or(world.now()));
     }
 
-    /// The cluster had its time: takes down who owns what, and forgets what happened.
+    /// The cluster is at rest: takes down who owns what, and forgets what happened, unless it may still show.
     pub fn at_rest(&mut self, world: &World) {
-        self.touched.clear();
-        self.touched_for.clear();
+        self.touched.retain(|_, (_, until)| *until > world.now());
+        self.touched_for.retain(|_, until| *until > world.now());
         self.bridged.clear();
         self.owners = world.estate.addresses().map(|(address, _)| (address, world.answering(address))).collect();
     }
@@ -184,7 +198,7 @@ impl Watch {
     }
 
     /// A node that hears from nobody waits longer until it claims.
-    fn readiness(&mut self, world: &World, node: Node) {
+    pub fn readiness(&mut self, world: &World, node: Node) {
         let working = world.working();
         let alone = world.network.groups(&working).iter().any(|group| group.len() == 1 && group.contains(&node));
         let ready = world.view(node).is_some_and(|view| view.ready);
@@ -199,7 +213,7 @@ impl Watch {
         }
         let running = world.running();
         let judged: BTreeSet<Node> = judged(world, &running).into_iter().flatten().collect();
-        self.touched.extend(running.difference(&judged).map(|node| (*node, Touch::Broken)));
+        self.touched.extend(running.difference(&judged).map(|node| (*node, (Touch::Broken, self.calm_at))));
     }
 
     /// A living node was declared down: never without loss, and with loss a cause of moves.
@@ -224,7 +238,7 @@ impl Watch {
         let groups = world.network.groups(&world.running());
         for (address, owners) in &self.owners {
             for owner in owners {
-                if self.touched.contains_key(owner) || self.touched_for.contains(&(*owner, *address)) {
+                if self.touched.contains_key(owner) || self.touched_for.contains_key(&(*owner, *address)) {
                     continue;
                 }
                 if !world.answers(*owner, *address) {

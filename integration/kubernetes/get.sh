@@ -1,0 +1,50 @@
+#!/bin/bash
+# Gets the Kubernetes programs that the API server tier runs: etcd, kube-apiserver and kubectl.
+# Prints the folder that holds them on stdout, progress on stderr.
+#
+# KUBEBUILDER_ASSETS=DIR with the three programs in it is used as it is. Otherwise they are built once
+# through the Go module proxy (about six minutes on two cores) and kept per user and version.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+say() { echo "kubernetes: $*" >&2; }
+
+programs=(etcd kube-apiserver kubectl)
+complete() {
+  local program
+  for program in "${programs[@]}"; do [[ -x $1/$program ]] || return 1; done
+}
+
+if [[ -n ${KUBEBUILDER_ASSETS:-} ]]; then
+  complete "$KUBEBUILDER_ASSETS" || { say "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS lacks one of: ${programs[*]}"; exit 1; }
+  echo "$KUBEBUILDER_ASSETS"
+  exit 0
+fi
+
+version() { awk -v module="$1" '$1 == "require" && $2 == module { print $3 } $1 == module && $2 ~ /^v/ { print $2 }' "$2" | head -1; }
+kubernetes=$(version k8s.io/kubernetes apiserver/go.mod)
+etcd=$(version go.etcd.io/etcd/server/v3 etcd/go.mod)
+folder=${FERROLB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ferrolb}/kubernetes-$kubernetes-etcd-$etcd
+if complete "$folder"; then echo "$folder"; exit 0; fi
+
+command -v go >/dev/null || { say "go is missing (1.26 or newer): install it, or set KUBEBUILDER_ASSETS"; exit 1; }
+
+mkdir -p "$folder"
+exec 9>"$folder/.lock"
+flock 9 # two at once would only build the same twice
+build() { # module folder, package, program, linker flags
+  [[ -x $folder/$3 ]] && return
+  local begin=$SECONDS
+  say "building $3 ..."
+  (cd "$1" && CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags "-s -w $4" -o "$folder/.$3" "$2") >&2
+  mv "$folder/.$3" "$folder/$3"
+  say "$3 built in $((SECONDS - begin)) s"
+}
+IFS=. read -r major minor _ <<<"${kubernetes#v}"
+base=k8s.io/component-base/version
+stamp="-X $base.gitVersion=$kubernetes -X $base.gitMajor=$major -X $base.gitMinor=$minor"
+say "building $kubernetes and etcd $etcd once into $folder (about six minutes on two cores)"
+build etcd go.etcd.io/etcd/server/v3 etcd ""
+build apiserver k8s.io/kubernetes/cmd/kube-apiserver kube-apiserver "$stamp"
+build apiserver k8s.io/kubernetes/cmd/kubectl kubectl "$stamp"
+echo "$folder"

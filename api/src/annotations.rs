@@ -16,6 +16,9 @@ pub const LEGACY_PREFIX: &str = "metallb.universe.tf/";
 
 const PREFIX: &str = "metallb.io/";
 
+/// What the annotations that matter here begin with.
+pub const PREFIXES: [&str; 2] = [PREFIX, "metallb.universe.tf"];
+
 /// The value of annotation `key` (one of this module's), read from its legacy name where the new one is absent.
 /// A new one that is present but empty wins over the legacy one.
 pub fn get<'a>(annotations: &'a BTreeMap<String, String>, key: &str) -> Option<&'a str> {

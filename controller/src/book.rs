@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ferrolb_api::annotations;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{Config, Labels};
-use ferrolb_source::{Cluster, EventType, ObjectKey, Service};
+use ferrolb_source::{Cluster, EventType, ObjectKey, Service, Version};
 
 use crate::allocator::Allocator;
 use crate::converge::{Facts, Notice, claim, converge, pool_annotation};
@@ -25,11 +25,22 @@ pub struct Status {
     pub pool: Option<String>,
 }
 
+/// A status that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Of which Service.
+    pub key: ObjectKey,
+    /// The version of the Service that it was chosen for.
+    pub version: Version,
+    /// As it should be.
+    pub status: Status,
+}
+
 /// What the book asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// Statuses that are not as they should be.
-    pub statuses: Vec<(ObjectKey, Status)>,
+    /// Statuses that are not as they should be and that nobody is writing yet.
+    pub statuses: Vec<Change>,
     /// What to tell, after the statuses are written.
     pub notices: Vec<(ObjectKey, Notice)>,
 }
@@ -41,6 +52,10 @@ struct Entry {
     status: Status,
     /// What the source has shown or a write has confirmed.
     shown: Status,
+    /// Handed out to be written.
+    writing: Option<Status>,
+    /// Of the Service as the source has shown it or a write has left it.
+    version: Version,
     waiting: bool,
     told: Vec<Notice>,
 }
@@ -108,11 +123,26 @@ impl Book {
         changes
     }
 
-    /// A status was written: until the source shows something else, this is what stands there.
-    pub fn written(&mut self, key: &ObjectKey, status: &Status) {
+    /// A status was written, which made `resource_version` of the Service: until the source shows something else, this
+    /// is what stands there.
+    pub fn written(&mut self, key: &ObjectKey, status: &Status, resource_version: String) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.shown.clone_from(status);
+            entry.writing = None;
+            entry.version.resource_version = resource_version;
         }
+    }
+
+    /// A status could not be written: it is asked for again.
+    pub fn not_written(&mut self, key: &ObjectKey) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.writing = None;
+        }
+    }
+
+    /// Whether a Service's status is as it should be.
+    pub fn is_written(&self, key: &ObjectKey) -> bool {
+        self.entries.get(key).is_none_or(|entry| entry.status == entry.shown)
     }
 
     fn forget_the_gone(&mut self, cluster: &Cluster) -> bool {
@@ -144,6 +174,7 @@ impl Book {
                 }
                 let shares = |service: &Service| (sharing(service), service.ports.clone());
                 eased |= !entry.status.ips.is_empty() && shares(&entry.service) != shares(service);
+                entry.version.clone_from(&service.version);
                 entry.service = Arc::clone(service);
                 changed.insert(key.clone());
             } else if service.is_ours(self.class.as_deref()) || has_leftovers(service) {
@@ -152,6 +183,8 @@ impl Book {
                     service: Arc::clone(service),
                     status: shown.clone(),
                     shown,
+                    writing: None,
+                    version: service.version.clone(),
                     waiting: false,
                     told: Vec::new(),
                 };
@@ -200,11 +233,16 @@ impl Book {
     fn collect_statuses(&mut self, changes: &mut Changes) {
         let class = self.class.as_deref();
         self.entries.retain(|key, entry| {
-            if entry.status != entry.shown {
-                changes.statuses.push((key.clone(), entry.status.clone()));
-                return true;
+            if entry.status != entry.shown && entry.writing.as_ref() != Some(&entry.status) {
+                let status = entry.status.clone();
+                changes.statuses.push(Change {
+                    key: key.clone(),
+                    version: entry.version.clone(),
+                    status: status.clone(),
+                });
+                entry.writing = Some(status);
             }
-            entry.service.is_ours(class)
+            entry.status != entry.shown || entry.service.is_ours(class)
         });
     }
 }

@@ -15,7 +15,7 @@ struct Cli {
 
 fn main() -> ExitCode {
     let Cli { args } = Cli::parse();
-    let result = if args.once { once(&args) } else { serve(&args).map(|()| Vec::new()) };
+    let result = if args.once { ferrolb_daemon::alone(once(&args)) } else { serve(&args).map(|()| Vec::new()) };
     match result {
         Ok(remarks) => {
             ferrolb_daemon::remark(remarks);
@@ -34,7 +34,7 @@ fn serve(args: &ControllerArgs) -> Result<(), RunError> {
 fn fail(error: &RunError) -> ExitCode {
     let (problems, code) = match error {
         RunError::Refused(problems) => (problems.as_slice(), 2),
-        RunError::Source(_) | RunError::Http(_) => (&[][..], 2),
+        RunError::Source(_) | RunError::OnceNeedsDirectory | RunError::Http(_) => (&[][..], 2),
         RunError::Write(_) | RunError::Charge(_) | RunError::Runtime(_) | RunError::Metrics(_) => (&[][..], 1),
     };
     ferrolb_daemon::complain("ferrolb-controller", error, problems.iter().map(ToString::to_string));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ferrolb_config::{Config, Origin, Resource, Resources, parse};
 use ferrolb_controller::Book;
-use ferrolb_controller::book::Changes;
+use ferrolb_controller::book::{Change, Changes};
 use ferrolb_source::{Age, Cluster, ClusterIps, ObjectKey, Service};
 use proptest::prelude::*;
 
@@ -54,8 +54,8 @@ impl World {
     /// Runs the book, and shows it what it wrote, as the source would.
     fn update(&mut self) -> Changes {
         let changes = self.book.update(&self.cluster, &self.config);
-        for (key, status) in &changes.statuses {
-            self.book.written(key, status);
+        for Change { key, status, .. } in &changes.statuses {
+            self.book.written(key, status, String::new());
             if let Some(service) = self.cluster.services.get_mut(key) {
                 let mut shown = (**service).clone();
                 shown.ingress.clone_from(&status.ips);
@@ -268,7 +268,7 @@ fn an_address_that_the_pools_no_longer_have_is_replaced() {
     world.pools(&[("renamed", "addresses: [10.0.0.0/25]")]);
     let changes = world.update();
     assert_eq!(world.ips("web"), ["10.0.0.0"], "still covered: kept");
-    assert_eq!(changes.statuses[0].1.pool.as_deref(), Some("renamed"));
+    assert_eq!(changes.statuses[0].status.pool.as_deref(), Some("renamed"));
     world.pools(&[("renamed", "addresses: [10.0.5.0/24]")]);
     assert_eq!(reasons(&world.update()), ["ClearAssignment", "IPAllocated"]);
     assert_eq!(world.ips("web"), ["10.0.5.0"]);

@@ -9,7 +9,7 @@ mod shutdown;
 use clap::Args;
 pub use failure::{complain, remark, sentence};
 pub use http::{HttpError, Readiness, serve};
-pub use life::{RuntimeError, live};
+pub use life::{RuntimeError, alone, live};
 pub use logging::{LogLevel, init as init_logging};
 
 /// Flags that every daemon has.

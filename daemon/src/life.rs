@@ -44,3 +44,12 @@ where
     runtime.shutdown_background();
     result
 }
+
+/// Runs a short piece of work to its end, without signals and other tasks.
+///
+/// # Errors
+/// What `work` returns, or [`RuntimeError`].
+pub fn alone<T, E: From<RuntimeError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(RuntimeError)?.block_on(work)
+}

@@ -12,6 +12,8 @@ use crate::object::{Endpoint, Node, ObjectKey, Service};
 /// Everything that is known of the cluster at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cluster {
+    /// Nothing has been read yet, so nothing here counts.
+    pub reading: bool,
     /// Services of every type.
     pub services: BTreeMap<ObjectKey, Arc<Service>>,
     /// Endpoints by the Service they belong to.
@@ -31,13 +33,17 @@ pub struct Cluster {
     pub problems: Vec<Problem>,
     /// What is there but not for us.
     pub skipped: Vec<Skipped>,
+    /// The UIDs of the configuration's objects, where an API server gave them any.
+    pub uids: BTreeMap<ObjectRef, String>,
+    /// The last call of [`Refresh::request`](crate::Refresh::request) that this state is at least as recent as.
+    pub refreshed: u64,
 }
 
 impl Cluster {
     /// Whether everything could be read that the controller uses. Where not, nobody can know what an unreadable object
     /// was going to say, so the configuration in force stays, and nothing is cleaned up.
     pub fn is_complete_for_allocation(&self) -> bool {
-        self.problems.iter().all(|problem| problem.scope == Scope::Announcement)
+        !self.reading && self.problems.iter().all(|problem| problem.scope == Scope::Announcement)
     }
 
     /// The endpoints of a Service.

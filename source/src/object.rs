@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use ferrolb_api::annotations;
 use ferrolb_config::Labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
@@ -116,14 +117,25 @@ impl fmt::Display for Port {
     }
 }
 
+/// Which object this is and in which of its versions; empty where there is no API server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Version {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+}
+
 /// What ferrolb uses of a Service.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Service {
+    /// Which object this is.
+    pub version: Version,
     /// For order of claims.
     pub age: Age,
     /// `metadata.labels`.
     pub labels: Labels,
-    /// `metadata.annotations`.
+    /// `metadata.annotations`, those that are for load balancers.
     pub annotations: BTreeMap<String, String>,
     /// Whether `spec.type` is `LoadBalancer`.
     pub load_balancer: bool,
@@ -188,10 +200,16 @@ impl Service {
             protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
             port: port.port,
         };
+        let ours = |key: &str| annotations::PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+        let annotations = service.metadata.annotations.iter().flatten().filter(|(key, _)| ours(key));
         Self {
+            version: Version {
+                uid: service.metadata.uid.clone().unwrap_or_default(),
+                resource_version: service.metadata.resource_version.clone().unwrap_or_default(),
+            },
             age,
             labels: service.metadata.labels.clone().unwrap_or_default(),
-            annotations: service.metadata.annotations.clone().unwrap_or_default(),
+            annotations: annotations.map(|(key, value)| (key.clone(), value.clone())).collect(),
             load_balancer: spec.type_.as_deref() == Some("LoadBalancer"),
             class: spec.load_balancer_class,
             requested_ip: spec.load_balancer_ip.filter(|ip| !ip.is_empty()),

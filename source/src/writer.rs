@@ -5,12 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
-use ferrolb_config::ObjectRef;
+use ferrolb_config::{ObjectRef, Problem};
+use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::directory::StatusDirectory;
-use crate::object::ObjectKey;
+use crate::kubernetes::{EventQueue, KubernetesWriter};
+use crate::object::{ObjectKey, Version};
 
 /// Something that happened to an object, for its user to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,94 +42,255 @@ pub enum EventType {
     Warning,
 }
 
-/// A status or event that could not be written.
+/// What came in the way of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteErrorClass {
+    /// The object has changed since; what it is now is on its way here, and decides anew.
+    Conflict,
+    /// The object is gone.
+    Gone,
+    /// Anything else; to be tried again.
+    Failed,
+}
+
+/// A status or event that could not be written. What was there before is there still.
 #[derive(Debug, Error)]
 #[error("cannot write {what}")]
 pub struct WriteError {
     /// Which status, or where.
     pub what: String,
+    /// Whether to try again.
+    pub class: WriteErrorClass,
     /// Why.
     #[source]
-    pub source: std::io::Error,
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl WriteError {
+    pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self { what: what.into(), class: WriteErrorClass::Failed, source: Box::new(source) }
+    }
+}
+
+/// Whether the configuration is in force, as one component sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigurationState {
+    /// Who sees it so; `None`: the controller, else the speaker of this node.
+    pub node: Option<String>,
+    /// What keeps it from being in force; none: it is.
+    pub errors: Vec<Problem>,
+    /// What is worth knowing although it is.
+    pub remarks: Vec<Problem>,
+}
+
+// === impl ConfigurationState ===
+
+impl ConfigurationState {
+    /// `controller` or `speaker-<node>`.
+    pub fn name(&self) -> String {
+        self.node.as_ref().map_or_else(|| "controller".to_owned(), |node| format!("speaker-{node}"))
+    }
+
+    /// Type of the condition, and the field manager that owns it.
+    pub(crate) fn condition(&self) -> (&'static str, &'static str) {
+        match self.node {
+            None => ("poolReconcilerValid", "poolReconciler"),
+            Some(_) => ("configReconcilerValid", "configReconciler"),
+        }
+    }
+
+    pub(crate) fn labels(&self) -> Value {
+        match &self.node {
+            None => json!({ "metallb.io/component-type": "controller" }),
+            Some(node) => json!({ "metallb.io/component-type": "speaker", "metallb.io/node-name": node }),
+        }
+    }
+
+    /// The status; the time of the last transition is kept where nothing has changed since `before`.
+    pub(crate) fn status(&self, condition: &str, before: &Value, now: Timestamp) -> Value {
+        let sentences = |problems: &[Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let (status, reason, message) = if self.errors.is_empty() {
+            ("True", "Reconciled", sentences(&self.remarks))
+        } else {
+            ("False", "ConfigurationError", format!("configuration error: {}", sentences(&self.errors)))
+        };
+        let seconds = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let since = before
+            .pointer("/conditions/0")
+            .filter(|before| before.get("status").and_then(Value::as_str) == Some(status))
+            .and_then(|before| before.get("lastTransitionTime").and_then(Value::as_str));
+        let mut state = json!({
+            "result": if self.errors.is_empty() { "Valid" } else { "Invalid" },
+            "conditions": [{
+                "type": condition, "status": status, "reason": reason, "message": message,
+                "lastTransitionTime": since.unwrap_or(&seconds),
+            }],
+        });
+        if let Some(map) = state.as_object_mut().filter(|_| !self.errors.is_empty()) {
+            map.insert("errorSummary".to_owned(), json!(message));
+        }
+        state
+    }
 }
 
 /// Writes status and events; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Writer(Arc<StatusDirectory>);
+pub struct Writer(Target);
+
+#[derive(Debug, Clone)]
+enum Target {
+    Directory(Arc<StatusDirectory>),
+    Kubernetes(Arc<KubernetesWriter>, EventQueue),
+}
+
+// === impl Writer ===
 
 impl Writer {
     /// Writes below `PATH/status/`.
     pub fn directory(path: &Path) -> Self {
-        Self(Arc::new(StatusDirectory::new(path)))
+        Self(Target::Directory(Arc::new(StatusDirectory::new(path))))
     }
 
-    /// Makes sure that nobody else assigns addresses here, until the process ends.
+    pub(crate) fn kubernetes(writer: KubernetesWriter, tasks: &TaskTracker, shutdown: CancellationToken) -> Self {
+        let writer = Arc::new(writer);
+        let events = EventQueue::start(Arc::clone(&writer), tasks, shutdown);
+        Self(Target::Kubernetes(writer, events))
+    }
+
+    /// How many writes may be under way at a time: a directory takes one after the other, an API server is fastest
+    /// with some.
+    pub fn concurrency(&self) -> usize {
+        match self.0 {
+            Target::Directory(_) => 1,
+            Target::Kubernetes(..) => 16,
+        }
+    }
+
+    /// Makes sure that nobody else assigns addresses in this directory, until the process ends. On an API server a
+    /// Lease does that.
     ///
     /// # Errors
     /// Somebody else does, or the status cannot be written at all.
     pub fn become_controller(&self) -> Result<(), WriteError> {
-        self.0.lock("controller")
+        match &self.0 {
+            Target::Directory(directory) => directory.lock("controller"),
+            Target::Kubernetes(..) => Ok(()),
+        }
     }
 
-    /// Writes a Service's addresses (none: it has no address any more) and the pool they came from.
+    /// Writes a Service's addresses (none: it has no address any more) and the pool they came from, if it still is the
+    /// version that they were chosen for; what its `resourceVersion` is then.
     ///
     /// # Errors
     /// The state before is kept.
-    pub fn service_status(&self, key: &ObjectKey, ingress: &[IpAddr], pool: Option<&str>) -> Result<(), WriteError> {
-        self.0.write_service(key, ingress, pool)
+    pub async fn service_status(
+        &self,
+        key: &ObjectKey,
+        version: &Version,
+        ingress: &[IpAddr],
+        pool: Option<&str>,
+    ) -> Result<String, WriteError> {
+        match &self.0 {
+            Target::Directory(directory) => directory.write_service(key, ingress, pool).map(|()| String::new()),
+            Target::Kubernetes(api, _) => api.write_service(key, version, ingress, pool).await,
+        }
     }
 
     /// Writes a pool's counters.
     ///
     /// # Errors
     /// The state before is kept.
-    pub fn pool_status(&self, key: &ObjectKey, status: IPAddressPoolStatus) -> Result<(), WriteError> {
-        self.0.write_pool(key, status)
+    pub async fn pool_status(&self, key: &ObjectKey, status: IPAddressPoolStatus) -> Result<(), WriteError> {
+        match &self.0 {
+            Target::Directory(directory) => directory.write_pool(key, status),
+            Target::Kubernetes(api, _) => api.write_pool(key, status).await,
+        }
+    }
+
+    /// Writes whether the configuration is in force. A directory has no place for it: there the log says it.
+    ///
+    /// # Errors
+    /// The state before is kept.
+    pub async fn configuration_state(&self, state: &ConfigurationState) -> Result<(), WriteError> {
+        match &self.0 {
+            Target::Directory(_) => Ok(()),
+            Target::Kubernetes(api, _) => api.write_configuration_state(state).await,
+        }
     }
 
     /// Writes which node announces a Service by L2, and where (no interface named: on all of them).
     ///
     /// # Errors
     /// The state before is kept.
-    pub fn l2_status(
+    pub async fn l2_status(
         &self,
         namespace: &str,
         service: &ObjectKey,
         node: &str,
         interfaces: &[String],
     ) -> Result<(), WriteError> {
-        self.0.write_l2(namespace, service, node, interfaces)
+        match &self.0 {
+            Target::Directory(directory) => directory.write_l2(namespace, service, node, interfaces),
+            Target::Kubernetes(api, _) => api.write_l2(namespace, service, node, interfaces).await,
+        }
     }
 
     /// Removes what [`Writer::l2_status`] wrote, if `node` is still the one it names.
     ///
     /// # Errors
     /// It could not be removed.
-    pub fn remove_l2_status(&self, namespace: &str, service: &ObjectKey, node: &str) -> Result<(), WriteError> {
-        self.0.remove_l2(namespace, service, node)
+    pub async fn remove_l2_status(&self, namespace: &str, service: &ObjectKey, node: &str) -> Result<(), WriteError> {
+        match &self.0 {
+            Target::Directory(directory) => directory.remove_l2(namespace, service, node),
+            Target::Kubernetes(api, _) => api.remove_l2(namespace, service, node).await,
+        }
     }
 
-    /// Removes the status of Services that are gone.
+    /// Removes the status of Services that are gone; on an API server it goes with them.
     ///
     /// # Errors
     /// Something could not be removed; the rest is.
     pub fn retain_services(&self, exists: &dyn Fn(&ObjectKey) -> bool) -> Result<(), WriteError> {
-        self.0.retain("services", exists)
+        self.retain("services", exists)
     }
 
-    /// Removes the status of pools that are gone.
+    /// Removes the status of pools that are gone; on an API server it goes with them.
     ///
     /// # Errors
     /// Something could not be removed; the rest is.
     pub fn retain_pools(&self, exists: &dyn Fn(&ObjectKey) -> bool) -> Result<(), WriteError> {
-        self.0.retain("ipaddresspools", exists)
+        self.retain("ipaddresspools", exists)
     }
 
-    /// Publishes an event.
+    fn retain(&self, plural: &str, exists: &dyn Fn(&ObjectKey) -> bool) -> Result<(), WriteError> {
+        match &self.0 {
+            Target::Directory(directory) => directory.retain(plural, exists),
+            Target::Kubernetes(..) => Ok(()),
+        }
+    }
+
+    /// Publishes an event; on an API server soon, behind those that wait already.
     ///
     /// # Errors
     /// It is lost.
     pub fn event(&self, event: &Event) -> Result<(), WriteError> {
-        self.0.append_event(event)
+        match &self.0 {
+            Target::Directory(directory) => directory.append_event(event),
+            Target::Kubernetes(_, events) => events.send(event.clone()),
+        }
     }
+}
+
+/// `l2-<namespace>-<name>`, with a digest in place of its end where that is too long for a name.
+pub(crate) fn l2_name(service: &ObjectKey) -> String {
+    const LONGEST: usize = 253;
+    let name = format!("l2-{}-{}", service.namespace, service.name);
+    if name.len() <= LONGEST {
+        return name;
+    }
+    let digest = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
+    });
+    let kept: String = name.chars().take(LONGEST - 17).collect();
+    format!("{kept}-{digest:016x}")
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::STATUS;
 use crate::object::ObjectKey;
-use crate::writer::{Event, WriteError};
+use crate::writer::{Event, WriteError, l2_name};
 
 /// `events.jsonl` grows to this many bytes; then it becomes `events.jsonl.1` and a new one begins.
 const EVENTS_LIMIT: u64 = 1 << 20;
@@ -39,7 +39,7 @@ impl StatusDirectory {
     /// has it.
     pub(crate) fn lock(&self, who: &str) -> Result<(), WriteError> {
         let path = self.root.parent().unwrap_or(&self.root);
-        let failed = |source: io::Error| WriteError { what: path.display().to_string(), source };
+        let failed = |source: io::Error| WriteError::io(path.display().to_string(), source);
         let directory = File::open(path).map_err(failed)?;
         directory.try_lock().map_err(|error| {
             failed(match error {
@@ -99,7 +99,7 @@ impl StatusDirectory {
         };
         match remove() {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(WriteError { what: path.display().to_string(), source })
+                Err(WriteError::io(path.display().to_string(), source))
             }
             _ => Ok(()),
         }
@@ -123,13 +123,13 @@ impl StatusDirectory {
         let object = json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "status": status });
         let folder = self.root.join(plural).join(&key.namespace);
         replace(&folder, &key.name, &object)
-            .map_err(|source| WriteError { what: format!("the status of {kind} {key}"), source })
+            .map_err(|source| WriteError::io(format!("the status of {kind} {key}"), source))
     }
 
     /// Removes the files below `plural` whose object is gone.
     pub(crate) fn retain(&self, plural: &str, exists: &dyn Fn(&ObjectKey) -> bool) -> Result<(), WriteError> {
         let folder = self.root.join(plural);
-        retain(&folder, exists).map_err(|source| WriteError { what: folder.display().to_string(), source })
+        retain(&folder, exists).map_err(|source| WriteError::io(folder.display().to_string(), source))
     }
 
     /// One line in one write, so that lines of several writers never mix.
@@ -151,22 +151,8 @@ impl StatusDirectory {
             line.push(b'\n');
             OpenOptions::new().create(true).append(true).open(&path)?.write_all(&line)
         };
-        append().map_err(|source| WriteError { what: path.display().to_string(), source })
+        append().map_err(|source| WriteError::io(path.display().to_string(), source))
     }
-}
-
-/// `l2-<namespace>-<name>`, with a digest in place of its end where that is too long for a name.
-fn l2_name(service: &ObjectKey) -> String {
-    const LONGEST: usize = 253;
-    let name = format!("l2-{}-{}", service.namespace, service.name);
-    if name.len() <= LONGEST {
-        return name;
-    }
-    let digest = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
-    });
-    let kept: String = name.chars().take(LONGEST - 17).collect();
-    format!("{kept}-{digest:016x}")
 }
 
 /// Writes beside the file and renames: readers see the old one or the new one, never half of it.

@@ -14,10 +14,16 @@ use crate::plan::{Options, Strategy};
 /// Flags of `ferrolb-speaker`.
 #[derive(Debug, Clone, Args)]
 pub struct SpeakerArgs {
-    /// Where resources come from and status goes: `dir=PATH`.
-    #[arg(long, env = "FERROLB_SOURCE", value_name = "dir=PATH")]
+    /// Where resources come from and status goes: `kube`, or `dir=PATH`.
+    #[arg(long, env = "FERROLB_SOURCE", value_name = "kube|dir=PATH", default_value = "kube")]
     pub source: String,
-    /// Namespace of the configuration objects [default: the one that they all name].
+    /// The API server's kubeconfig [default: KUBECONFIG, ~/.kube/config or the pod's service account].
+    #[arg(long, env = "FERROLB_KUBECONFIG", value_name = "PATH")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Name of the own pod; the status objects that this speaker writes go with it.
+    #[arg(long, env = "METALLB_POD_NAME", default_value = "", hide_default_value = true)]
+    pub pod_name: String,
+    /// Namespace of the configuration objects [default: METALLB_NAMESPACE, the own pod's, or the one that they name].
     #[arg(long, env = "FERROLB_NAMESPACE")]
     pub namespace: Option<String>,
     /// Name of the node that this speaker runs on.

@@ -16,7 +16,8 @@ use ferrolb_daemon::Readiness;
 use ferrolb_fib::links::Links;
 use ferrolb_gossip::{DriverConfig, Handle as Gossip, Key, NodeName, Profile};
 use ferrolb_l2::driver::{Handle as L2, Observed};
-use ferrolb_source::{Cluster, Location, ObjectKey, Source, configured_namespace};
+use ferrolb_source::kubernetes::{self, Audience, Identity};
+use ferrolb_source::{Cluster, Location, ObjectKey, Source, SourceError, configured_namespace};
 use interfaces::Port;
 use prometheus::Registry;
 use reporter::Reporter;
@@ -37,19 +38,23 @@ const WRITES_END_WITHIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// Something without which there is nothing to do.
 pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: CancellationToken) -> Result<(), RunError> {
-    let location: Location = args.source.parse()?;
     let key = Key::from_file(&args.gossip_key_file)?;
     // What outlives the wish to stop: handing over needs all of it.
     let (last, edges) = (CancellationToken::new(), TaskTracker::new());
-    let Source { cluster, writer } =
-        ferrolb_source::open(&location, configured_namespace(args.namespace.clone()), &edges, last.clone())?;
-    let first = Arc::clone(&cluster.borrow());
-    let address = args.gossip_address(&first)?;
+    let mut source = open(args, &edges, last.clone()).await?;
     let registry = Registry::new();
     let metrics = Metrics::new(&registry)?;
     let ready = Readiness::default();
     let questions = admin::listen(&args.admin_socket, tasks, shutdown.clone())?;
     ferrolb_daemon::serve(&args.daemon, registry, ready.clone(), tasks, &shutdown).await?;
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return Ok(()),
+        () = source.read() => {}
+    }
+    let Source { cluster, writer, .. } = source;
+    let first = Arc::clone(&cluster.borrow());
+    let address = args.gossip_address(&first)?;
     let links = ferrolb_fib::driver::follow_links(&edges, last.clone());
     let gossip = gossip_config(args, address, key)?;
     let (l2, gossip) =
@@ -86,6 +91,19 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
         tracing::warn!("ended although the status could not be written; is its disk stuck?");
     }
     result
+}
+
+async fn open(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: CancellationToken) -> Result<Source, SourceError> {
+    let namespace = configured_namespace(args.namespace.clone());
+    match args.source.parse()? {
+        Location::Directory(path) => ferrolb_source::open_directory(&path, namespace, tasks, shutdown),
+        Location::Kubernetes => {
+            let client = kubernetes::client(args.kubeconfig.as_deref()).await?;
+            let identity = Identity { component: "ferrolb-speaker".to_owned(), pod: args.pod_name.clone() };
+            let audience = Audience::Speaker;
+            Ok(ferrolb_source::open_kubernetes(&client, audience, identity, namespace, tasks, shutdown))
+        }
+    }
 }
 
 fn l2_config(args: &SpeakerArgs) -> ferrolb_l2::Config {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ferrolb_config::{Interfaces, ObjectRef, Problem};
 use ferrolb_l2::driver::Observed;
 use ferrolb_source::{Event, EventType, ObjectKey, Writer};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -50,14 +51,17 @@ impl Reporter {
         let (writes, mut pending) = mpsc::channel(PENDING);
         let lost = Arc::new(AtomicU64::new(0));
         let (name, errors) = (node.to_owned(), Arc::clone(&lost));
+        let runtime = Handle::current();
         tasks.spawn_blocking(move || {
             while let Some(write) = pending.blocking_recv() {
                 let result = match write {
                     Write::Event(event) => writer.event(&event),
                     Write::Announced { namespace, service, interfaces } => {
-                        writer.l2_status(&namespace, &service, &name, &interfaces)
+                        runtime.block_on(writer.l2_status(&namespace, &service, &name, &interfaces))
                     }
-                    Write::Withdrawn { namespace, service } => writer.remove_l2_status(&namespace, &service, &name),
+                    Write::Withdrawn { namespace, service } => {
+                        runtime.block_on(writer.remove_l2_status(&namespace, &service, &name))
+                    }
                 };
                 if let Err(error) = result {
                     errors.fetch_add(1, Ordering::Relaxed);

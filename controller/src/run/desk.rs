@@ -1,0 +1,273 @@
+//! Where everything comes together: the configuration in force, the [`Book`], and what has to be written and told.
+//!
+//! It never waits: it says which [`Job`] comes next and is told how each went.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ferrolb_api::v1beta1::IPAddressPoolStatus;
+use ferrolb_config::{Config, ObjectRef, Problem, Resources, parse};
+use ferrolb_source::{
+    Cluster, ConfigurationState, Event, EventType, ObjectKey, Skipped, Version, WriteError, WriteErrorClass,
+};
+
+use crate::book::{Book, Changes, Status};
+use crate::converge::Notice;
+use crate::metrics::Metrics;
+
+/// Who says what the events say.
+const COMPONENT: &str = "ferrolb-controller";
+
+/// Something to write.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Job {
+    /// A Service's addresses.
+    Service(ObjectKey, Version, Status),
+    /// A pool's counters.
+    Pool(ObjectKey, IPAddressPoolStatus),
+    /// Whether the configuration is in force.
+    State(ConfigurationState),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Desk {
+    class: Option<String>,
+    book: Book,
+    pub(super) metrics: Metrics,
+    /// In force.
+    config: Option<Arc<Config>>,
+    namespace: String,
+    /// What the configuration was made from, so that it is not checked again for every Service that changes.
+    checked: Option<(Resources, Vec<Problem>)>,
+    refused: Vec<Problem>,
+    reported: Vec<Problem>,
+    skipped: BTreeSet<Skipped>,
+    jobs: Jobs,
+    /// As the source last showed them.
+    shown_pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
+    /// To be told once the status they are about is written.
+    waiting: BTreeMap<ObjectKey, Vec<Notice>>,
+    untold: Vec<Event>,
+}
+
+/// What is to be written, and what is being written.
+#[derive(Debug, Default)]
+struct Jobs {
+    services: BTreeMap<ObjectKey, (Version, Status)>,
+    pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
+    /// Pools as they were written, or are being written.
+    written_pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
+    state: Option<ConfigurationState>,
+    written_state: Option<ConfigurationState>,
+}
+
+// === impl Desk ===
+
+impl Desk {
+    pub(super) fn new(class: Option<String>, metrics: Metrics) -> Self {
+        Self {
+            book: Book::new(class.clone()),
+            class,
+            metrics,
+            config: None,
+            namespace: String::new(),
+            checked: None,
+            refused: Vec::new(),
+            reported: Vec::new(),
+            skipped: BTreeSet::new(),
+            jobs: Jobs::default(),
+            shown_pools: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            untold: Vec::new(),
+        }
+    }
+
+    /// Whether there is a configuration to work by.
+    pub(super) fn is_configured(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// What is wrong with the configuration as it was last seen, so that it is not in force.
+    pub(super) fn refused(&self) -> &[Problem] {
+        &self.refused
+    }
+
+    /// What is worth knowing for somebody at a terminal.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let left_out = self.skipped.iter().map(|skipped| format!("left out: {skipped}"));
+        left_out.chain(self.reported.iter().map(ToString::to_string)).collect()
+    }
+
+    /// Forgets all assignments: somebody else is in charge. They are claimed again from what the source shows.
+    pub(super) fn resign(&mut self) {
+        self.book = Book::new(self.class.clone());
+        self.jobs = Jobs::default();
+        self.waiting.clear();
+        self.untold.clear();
+    }
+
+    /// Checks the configuration and takes it over, or keeps the last good one.
+    pub(super) fn take_over(&mut self, cluster: &Cluster) {
+        if cluster.reading {
+            return;
+        }
+        let skipped: BTreeSet<Skipped> = cluster.skipped.iter().cloned().collect();
+        for new in skipped.difference(&self.skipped) {
+            tracing::info!(object = %new.object, place = new.place, reason = new.reason, "left out");
+        }
+        self.skipped = skipped;
+        let same = |(resources, problems): &(Resources, Vec<Problem>)| {
+            *resources == cluster.resources && *problems == cluster.problems
+        };
+        if !self.checked.as_ref().is_some_and(same) {
+            self.check(cluster);
+            self.checked = Some((cluster.resources.clone(), cluster.problems.clone()));
+        }
+    }
+
+    fn check(&mut self, cluster: &Cluster) {
+        let parsed = parse(&cluster.resources);
+        let all: Vec<Problem> = cluster.problems.iter().chain(&parsed.problems).cloned().collect();
+        let mut refused: Vec<Problem> = parsed.for_allocation().err().unwrap_or_default();
+        if !cluster.is_complete_for_allocation() {
+            refused.splice(0..0, cluster.problems.iter().cloned());
+        }
+        if refused.is_empty() {
+            self.namespace.clone_from(&cluster.namespace);
+            if self.config.as_deref() != Some(&parsed.config) {
+                tracing::info!(pools = parsed.config.pools.len(), "configuration in force");
+                self.config = Some(Arc::new(parsed.config));
+            }
+        }
+        self.report(&all);
+        let remarks = all.into_iter().filter(|problem| !refused.contains(problem)).collect();
+        self.jobs.state = Some(ConfigurationState { node: None, errors: refused.clone(), remarks });
+        self.refused = refused;
+        self.metrics.config_loaded.set(i64::from(self.config.is_some()));
+        self.metrics.config_stale.set(i64::from(!self.refused.is_empty()));
+    }
+
+    fn report(&mut self, problems: &[Problem]) {
+        for problem in problems.iter().filter(|problem| !self.reported.contains(problem)) {
+            tracing::warn!(object = %problem.object, field = problem.field, value = problem.value, "{}", problem.message);
+            self.untold.push(Event {
+                event_type: EventType::Warning,
+                reason: "ConfigurationError".to_owned(),
+                message: problem.to_string(),
+                object: problem.object.clone(),
+                source: COMPONENT.to_owned(),
+            });
+        }
+        self.reported = problems.to_vec();
+    }
+
+    /// Brings the book up to date.
+    pub(super) fn converge(&mut self, cluster: &Cluster) {
+        self.metrics.updates.inc();
+        let Some(config) = self.config.clone() else { return };
+        let Changes { statuses, notices } = self.book.update(cluster, &config);
+        self.jobs.services.extend(statuses.into_iter().map(|change| (change.key, (change.version, change.status))));
+        // Events trail behind the statuses they speak of.
+        for (key, notice) in notices {
+            if self.book.is_written(&key) {
+                self.untold.push(told(&key, notice));
+            } else {
+                self.waiting.entry(key).or_default().push(notice);
+            }
+        }
+        self.metrics.pools(self.book.allocator());
+        self.collect_pools(cluster);
+    }
+
+    fn collect_pools(&mut self, cluster: &Cluster) {
+        let mut now = BTreeMap::new();
+        for (name, status) in self.book.pool_statuses() {
+            let key = ObjectKey::new(self.namespace.clone(), name);
+            let shown = cluster.pool_statuses.get(&key);
+            // Somebody else changed it: what is shown is neither what we wrote nor what was shown before.
+            let tampered = shown != Some(&status) && shown != self.shown_pools.get(&key);
+            if self.jobs.written_pools.get(&key) != Some(&status) || tampered {
+                self.jobs.pools.insert(key.clone(), status);
+            } else {
+                self.jobs.pools.remove(&key);
+            }
+            now.insert(key, status);
+        }
+        self.jobs.pools.retain(|key, _| now.contains_key(key));
+        self.jobs.written_pools.retain(|key, _| now.contains_key(key));
+        self.shown_pools.clone_from(&cluster.pool_statuses);
+    }
+
+    /// Whether a pool of this name is configured.
+    pub(super) fn has_pool(&self, key: &ObjectKey) -> bool {
+        key.namespace == self.namespace && self.book.allocator().pool_names().any(|name| name == key.name)
+    }
+
+    /// What to write next: Services first, since somebody waits for them; counters when nothing else is left, so that
+    /// they are written once for many changes.
+    pub(super) fn next_job(&mut self, under_way: usize) -> Option<Job> {
+        if let Some((key, (version, status))) = self.jobs.services.pop_first() {
+            return Some(Job::Service(key, version, status));
+        }
+        if under_way > 0 {
+            return None;
+        }
+        if let Some((key, status)) = self.jobs.pools.pop_first() {
+            self.jobs.written_pools.insert(key.clone(), status);
+            return Some(Job::Pool(key, status));
+        }
+        let state = self.jobs.state.take().filter(|state| self.jobs.written_state.as_ref() != Some(state))?;
+        self.jobs.written_state = Some(state.clone());
+        Some(Job::State(state))
+    }
+
+    /// How a job went; whether it has to be tried again.
+    pub(super) fn done(&mut self, job: Job, result: Result<String, WriteError>) -> bool {
+        let error = match result {
+            Ok(version) => {
+                if let Job::Service(key, _, status) = job {
+                    tracing::info!(service = %key, ips = ?status.ips, pool = status.pool, "status written");
+                    self.book.written(&key, &status, version);
+                    let notices = self.waiting.remove(&key).unwrap_or_default();
+                    self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
+                }
+                return false;
+            }
+            Err(error) => error,
+        };
+        let reason = &error as &dyn std::error::Error;
+        if error.class == WriteErrorClass::Failed {
+            tracing::error!(error = reason, "status not written");
+            self.metrics.update_errors.inc();
+        } else {
+            tracing::debug!(error = reason, "status not written; what the object is now decides anew");
+        }
+        match job {
+            Job::Service(key, ..) => self.book.not_written(&key),
+            Job::Pool(key, _) => {
+                self.jobs.written_pools.remove(&key);
+            }
+            Job::State(state) => {
+                self.jobs.written_state = None;
+                self.jobs.state.get_or_insert(state);
+            }
+        }
+        true
+    }
+
+    /// What is to be told now.
+    pub(super) fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.untold)
+    }
+}
+
+fn told(key: &ObjectKey, notice: Notice) -> Event {
+    Event {
+        event_type: notice.event_type,
+        reason: notice.reason.to_owned(),
+        message: notice.message,
+        object: ObjectRef::new("Service", &*key.namespace, &*key.name),
+        source: COMPONENT.to_owned(),
+    }
+}

@@ -1,0 +1,264 @@
+//! What all watches together have seen, as one [`Cluster`]. Pure: told of changes, it says what is so.
+//!
+//! A list that begins again is collected beside what is known and takes its place when it is complete, so that what
+//! was deleted meanwhile disappears and nothing else does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ferrolb_api::v1beta1::IPAddressPoolStatus;
+use ferrolb_config::{Labels, ObjectRef, Problem, Resources};
+
+use super::kind::Kind;
+use crate::cluster::Cluster;
+use crate::object::{Endpoint, Node, ObjectKey, Service};
+
+/// An object, reduced to what is used of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Stored {
+    Service(Arc<Service>),
+    /// A slice: the Service it belongs to, and its endpoints.
+    Endpoints(ObjectKey, Vec<Endpoint>),
+    Node(Arc<Node>),
+    Namespace(Labels),
+    Config(Box<Configured>),
+}
+
+/// An object of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Configured {
+    pub(super) object: ObjectRef,
+    pub(super) uid: String,
+    /// What it says; of one that cannot be read, what it said before.
+    pub(super) resources: Resources,
+    /// Why it cannot be read.
+    pub(super) problems: Vec<Problem>,
+    pub(super) pool_status: Option<IPAddressPoolStatus>,
+}
+
+/// What a watch has seen.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// A list begins; the `u64` is the refresh that asked for it.
+    Begin(u64),
+    /// An object of the list.
+    Listed(ObjectKey, Stored),
+    /// The list is complete.
+    Complete,
+    /// An object is new or different.
+    Applied(ObjectKey, Stored),
+    /// An object is gone.
+    Gone(ObjectKey),
+    /// The API server does not know the kind.
+    Unknown,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    objects: BTreeMap<ObjectKey, Stored>,
+    /// The list that is under way, and the refresh that asked for it.
+    next: Option<(u64, BTreeMap<ObjectKey, Stored>)>,
+    /// The refresh that the objects are as recent as; `None`: never listed.
+    refreshed: Option<u64>,
+    unknown: bool,
+}
+
+/// All watches' objects.
+#[derive(Debug)]
+pub(super) struct State {
+    namespace: String,
+    tables: BTreeMap<Kind, Table>,
+    /// Kept up to date, since it is large and most changes are small.
+    services: BTreeMap<ObjectKey, Arc<Service>>,
+    endpoints: BTreeMap<ObjectKey, Arc<Vec<Endpoint>>>,
+    slices: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+}
+
+// === impl State ===
+
+impl State {
+    pub(super) fn new(namespace: &str, kinds: &[Kind]) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            tables: kinds.iter().map(|kind| (*kind, Table::default())).collect(),
+            services: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            slices: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a change into account; whether anything is different now.
+    pub(super) fn apply(&mut self, kind: Kind, change: Change) -> bool {
+        let Some(table) = self.tables.get_mut(&kind) else { return false };
+        match change {
+            Change::Begin(refresh) => {
+                table.next = Some((refresh, BTreeMap::new()));
+                false
+            }
+            Change::Listed(key, stored) => {
+                let stored = remember(table.objects.get(&key), stored);
+                if let Some((_, next)) = &mut table.next {
+                    next.insert(key, stored);
+                }
+                false
+            }
+            Change::Complete => {
+                let Some((refresh, next)) = table.next.take() else { return false };
+                table.unknown = false;
+                let first = table.refreshed.replace(refresh) != Some(refresh);
+                self.replace(kind, next) || first
+            }
+            Change::Applied(key, stored) => {
+                let stored = remember(table.objects.get(&key), stored);
+                self.put(kind, key, Some(stored))
+            }
+            Change::Gone(key) => self.put(kind, key, None),
+            Change::Unknown => {
+                let first = !table.unknown || table.refreshed.is_none();
+                table.unknown = true;
+                table.next = None;
+                table.refreshed.get_or_insert(0);
+                self.replace(kind, BTreeMap::new()) || first
+            }
+        }
+    }
+
+    fn replace(&mut self, kind: Kind, next: BTreeMap<ObjectKey, Stored>) -> bool {
+        let Some(table) = self.tables.get(&kind) else { return false };
+        let gone: Vec<ObjectKey> = table.objects.keys().filter(|key| !next.contains_key(*key)).cloned().collect();
+        let mut changed = false;
+        for key in gone {
+            changed |= self.put(kind, key, None);
+        }
+        for (key, stored) in next {
+            changed |= self.put(kind, key, Some(stored));
+        }
+        changed
+    }
+
+    fn put(&mut self, kind: Kind, key: ObjectKey, stored: Option<Stored>) -> bool {
+        let Some(table) = self.tables.get_mut(&kind) else { return false };
+        if table.objects.get(&key) == stored.as_ref() {
+            return false;
+        }
+        match &stored {
+            Some(Stored::Service(service)) => {
+                self.services.insert(key.clone(), Arc::clone(service));
+            }
+            None if kind == Kind::Service => {
+                self.services.remove(&key);
+            }
+            Some(Stored::Endpoints(..) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_)) | None => {}
+        }
+        let owner = |stored: &Stored| match stored {
+            Stored::Endpoints(service, _) => Some(service.clone()),
+            Stored::Service(_) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_) => None,
+        };
+        let after = stored.as_ref().and_then(owner);
+        let before = match stored {
+            Some(stored) => table.objects.insert(key.clone(), stored),
+            None => table.objects.remove(&key),
+        };
+        let before = before.as_ref().and_then(owner);
+        if let Some(service) = before.filter(|before| after.as_ref() != Some(before)) {
+            self.leave(&service, &key);
+        }
+        if let Some(service) = after {
+            self.slices.entry(service.clone()).or_default().insert(key);
+            self.gather(&service);
+        }
+        true
+    }
+
+    fn leave(&mut self, service: &ObjectKey, slice: &ObjectKey) {
+        if let Some(slices) = self.slices.get_mut(service) {
+            slices.remove(slice);
+        }
+        self.gather(service);
+    }
+
+    /// Puts the endpoints of all slices of a Service together.
+    fn gather(&mut self, service: &ObjectKey) {
+        let objects = self.tables.get(&Kind::EndpointSlice).map(|table| &table.objects);
+        let endpoints: Vec<Endpoint> = self
+            .slices
+            .get(service)
+            .into_iter()
+            .flatten()
+            .filter_map(|slice| match objects?.get(slice)? {
+                Stored::Endpoints(_, endpoints) => Some(endpoints),
+                Stored::Service(_) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_) => None,
+            })
+            .flatten()
+            .cloned()
+            .collect();
+        if self.slices.get(service).is_none_or(BTreeSet::is_empty) {
+            self.slices.remove(service);
+            self.endpoints.remove(service);
+        } else {
+            self.endpoints.insert(service.clone(), Arc::new(endpoints));
+        }
+    }
+
+    /// Whether every kind has been listed.
+    pub(super) fn is_complete(&self) -> bool {
+        self.tables.values().all(|table| table.refreshed.is_some())
+    }
+
+    /// How many objects there are, for pacing.
+    pub(super) fn len(&self) -> usize {
+        self.tables.values().map(|table| table.objects.len()).sum()
+    }
+
+    /// All of it at this moment.
+    pub(super) fn cluster(&self) -> Cluster {
+        let refreshed = self.tables.values().filter(|table| !table.unknown).filter_map(|table| table.refreshed).min();
+        let mut cluster = Cluster {
+            services: self.services.clone(),
+            endpoints: self.endpoints.clone(),
+            namespace: self.namespace.clone(),
+            refreshed: refreshed.unwrap_or_default(),
+            ..Cluster::default()
+        };
+        for (kind, table) in &self.tables {
+            if table.unknown {
+                cluster.problems.extend(kind.unknown());
+            }
+            for (key, stored) in &table.objects {
+                match stored {
+                    Stored::Service(_) | Stored::Endpoints(..) => break,
+                    Stored::Node(node) => {
+                        cluster.nodes.insert(key.name.clone(), Arc::clone(node));
+                    }
+                    Stored::Namespace(labels) => {
+                        cluster.namespaces.insert(key.name.clone(), labels.clone());
+                    }
+                    Stored::Config(configured) => {
+                        cluster.resources.extend(configured.resources.clone());
+                        cluster.problems.extend(configured.problems.iter().cloned());
+                        cluster.uids.insert(configured.object.clone(), configured.uid.clone());
+                        if let Some(status) = configured.pool_status {
+                            cluster.pool_statuses.insert(key.clone(), status);
+                        }
+                    }
+                }
+            }
+        }
+        cluster
+    }
+}
+
+/// An object that cannot be read says what it said before.
+fn remember(before: Option<&Stored>, mut stored: Stored) -> Stored {
+    if let (Some(Stored::Config(before)), Stored::Config(now)) = (before, &mut stored)
+        && !now.problems.is_empty()
+        && now.resources == Resources::default()
+    {
+        now.resources.clone_from(&before.resources);
+    }
+    stored
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,189 @@
+//! Status and events on the API server.
+//!
+//! Every call is made once and ends within four seconds; whoever asked for it decides whether to try again.
+
+mod configuration_state;
+mod events;
+mod l2_status;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
+use ferrolb_api::v1beta1::{IPAddressPool, IPAddressPoolStatus};
+use k8s_openapi::api::core::v1 as core;
+use kube::api::{DeleteParams, Patch, PatchParams, Request};
+use kube::{Api, Client, Resource};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::{OnceCell, watch};
+
+pub(crate) use events::EventQueue;
+
+use crate::cluster::Cluster;
+use crate::object::{ObjectKey, Version};
+use crate::writer::{WriteError, WriteErrorClass};
+
+/// A call that has no answer by then has none. Short enough that what the holder of a lease began while it held it is
+/// over before somebody else can.
+const CALL: Duration = Duration::from_secs(4);
+
+/// Who writes.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// For example `ferrolb-controller`; the `fieldManager` of what it writes.
+    pub component: String,
+    /// Name of the own pod; empty where there is none. What is written for the pod goes with it.
+    pub pod: String,
+}
+
+/// The writing side of an API server.
+pub(crate) struct KubernetesWriter {
+    client: Client,
+    namespace: String,
+    identity: Identity,
+    cluster: watch::Receiver<Arc<Cluster>>,
+    /// UID of the own pod.
+    pod: OnceCell<String>,
+}
+
+/// What matters of the answer to a patch.
+#[derive(Debug, Deserialize)]
+struct Patched {
+    metadata: PatchedMetadata,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PatchedMetadata {
+    #[serde(default)]
+    resource_version: String,
+}
+
+// === impl KubernetesWriter ===
+
+impl fmt::Debug for KubernetesWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KubernetesWriter").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl KubernetesWriter {
+    pub(crate) fn new(
+        client: Client,
+        namespace: String,
+        identity: Identity,
+        cluster: watch::Receiver<Arc<Cluster>>,
+    ) -> Self {
+        Self { client, namespace, identity, cluster, pod: OnceCell::new() }
+    }
+
+    /// One patch of the status subresource, which takes the annotation too. It is refused where the Service is not the
+    /// version any more that the addresses were chosen for.
+    pub(crate) async fn write_service(
+        &self,
+        key: &ObjectKey,
+        version: &Version,
+        ips: &[IpAddr],
+        pool: Option<&str>,
+    ) -> Result<String, WriteError> {
+        let ingress = (!ips.is_empty()).then(|| ips.iter().map(|ip| json!({ "ip": ip })).collect::<Vec<_>>());
+        let mut patch = json!({
+            "metadata": { "annotations": { ALLOCATED_FROM_POOL: pool } },
+            "status": { "loadBalancer": { "ingress": ingress } },
+        });
+        if let Some(metadata) = patch.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("resourceVersion".to_owned(), json!(version.resource_version));
+            metadata.insert("uid".to_owned(), json!(version.uid));
+        }
+        let path = core::Service::url_path(&(), Some(&key.namespace));
+        let what = || format!("the status of Service {key}");
+        let patched: Patched = self.patch_status(&path, &key.name, &patch).await.map_err(|error| error.of(what()))?;
+        Ok(patched.metadata.resource_version)
+    }
+
+    /// A pool that is no object (one of legacy configuration) has no counters to write.
+    pub(crate) async fn write_pool(&self, key: &ObjectKey, status: IPAddressPoolStatus) -> Result<(), WriteError> {
+        let path = IPAddressPool::url_path(&(), Some(&key.namespace));
+        let patch = json!({ "status": status });
+        match self.patch_status::<Patched>(&path, &key.name, &patch).await.map(drop) {
+            Err(Failed { class: WriteErrorClass::Gone, .. }) => Ok(()),
+            other => other.map_err(|error| error.of(format!("the status of IPAddressPool {key}"))),
+        }
+    }
+
+    async fn patch_status<T: DeserializeOwned>(&self, path: &str, name: &str, patch: &Value) -> Result<T, Failed> {
+        let params = PatchParams { field_manager: Some(self.identity.component.clone()), ..PatchParams::default() };
+        let request = Request::new(path)
+            .patch_subresource("status", name, &params, &Patch::Merge(patch))
+            .map_err(|error| Failed::local(Box::new(error)))?;
+        within(self.client.request::<T>(request)).await
+    }
+
+    /// The UID of the own pod, so that what is written can go with it.
+    async fn pod_uid(&self) -> Result<Option<&str>, Failed> {
+        if self.identity.pod.is_empty() {
+            return Ok(None);
+        }
+        let fetch = || async {
+            let pods: Api<kube::core::PartialObjectMeta<core::Pod>> =
+                Api::namespaced(self.client.clone(), &self.namespace);
+            let pod = within(pods.get(&self.identity.pod)).await?;
+            Ok(pod.metadata.uid.unwrap_or_default())
+        };
+        self.pod.get_or_try_init(fetch).await.map(|uid| Some(uid.as_str()))
+    }
+
+    /// `ownerReferences` of what goes with the own pod.
+    async fn owner(&self) -> Result<Value, Failed> {
+        Ok(match self.pod_uid().await? {
+            None => json!([]),
+            Some(uid) => json!([{ "apiVersion": "v1", "kind": "Pod", "name": self.identity.pod, "uid": uid }]),
+        })
+    }
+}
+
+/// Deletes exactly the object that was seen, not one that took its name meanwhile.
+fn exactly(uid: Option<String>) -> DeleteParams {
+    let preconditions = kube::api::Preconditions { uid, resource_version: None };
+    DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }
+}
+
+/// A call that failed, before it is said what for.
+#[derive(Debug)]
+pub(super) struct Failed {
+    class: WriteErrorClass,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Failed {
+    fn local(source: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self { class: WriteErrorClass::Failed, source }
+    }
+
+    fn of(self, what: String) -> WriteError {
+        WriteError { what, class: self.class, source: self.source }
+    }
+}
+
+/// A call and its deadline.
+async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Failed> {
+    match tokio::time::timeout(CALL, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => {
+            let class = match &error {
+                kube::Error::Api(status) if status.code == 404 => WriteErrorClass::Gone,
+                kube::Error::Api(status) if status.code == 409 => WriteErrorClass::Conflict,
+                _ => WriteErrorClass::Failed,
+            };
+            Err(Failed { class, source: Box::new(error) })
+        }
+        Err(_elapsed) => {
+            let source = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {CALL:?}"));
+            Err(Failed::local(Box::new(source)))
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `ServiceL2Status`: which node announces a Service. Its fields cannot be changed, so a new owner replaces the object.
+
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use serde_json::{Value, json};
+
+use super::{Failed, KubernetesWriter, exactly, within};
+use crate::object::ObjectKey;
+use crate::writer::{WriteError, WriteErrorClass, l2_name};
+
+impl KubernetesWriter {
+    fn l2_statuses(&self, namespace: &str) -> Api<DynamicObject> {
+        let resource = kube::api::ApiResource {
+            group: ferrolb_api::GROUP.to_owned(),
+            version: "v1beta1".to_owned(),
+            api_version: format!("{}/v1beta1", ferrolb_api::GROUP),
+            kind: "ServiceL2Status".to_owned(),
+            plural: "servicel2statuses".to_owned(),
+        };
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
+
+    pub(crate) async fn write_l2(
+        &self,
+        namespace: &str,
+        service: &ObjectKey,
+        node: &str,
+        interfaces: &[String],
+    ) -> Result<(), WriteError> {
+        self.replace_l2(namespace, service, node, interfaces).await.map_err(|error| error.of(what(service)))
+    }
+
+    async fn replace_l2(
+        &self,
+        namespace: &str,
+        service: &ObjectKey,
+        node: &str,
+        interfaces: &[String],
+    ) -> Result<(), Failed> {
+        let api = self.l2_statuses(namespace);
+        let name = l2_name(service);
+        let mut status = json!({ "node": node, "serviceName": service.name, "serviceNamespace": service.namespace });
+        if let Some(map) = status.as_object_mut().filter(|_| !interfaces.is_empty()) {
+            let names = interfaces.iter().map(|name| json!({ "name": name })).collect();
+            map.insert("interfaces".to_owned(), Value::Array(names));
+        }
+        if let Some(there) = within(api.get_opt(&name)).await? {
+            let shown = there.data.get("status");
+            if shown == Some(&status) {
+                return Ok(());
+            }
+            if shown.is_some_and(|shown| shown.get("node") != status.get("node")) {
+                gone(within(api.delete(&name, &exactly(there.metadata.uid))).await.map(drop))?;
+            }
+        }
+        let object = json!({
+            "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
+            "metadata": {
+                "name": name, "namespace": namespace,
+                "labels": {
+                    "metallb.io/node": node,
+                    "metallb.io/service-name": service.name,
+                    "metallb.io/service-namespace": service.namespace,
+                },
+                "ownerReferences": self.owner().await?,
+            },
+            "spec": {},
+        });
+        let object: DynamicObject = serde_json::from_value(object).map_err(|error| Failed::local(Box::new(error)))?;
+        match within(api.create(&PostParams::default(), &object)).await {
+            Err(Failed { class: WriteErrorClass::Conflict, .. }) | Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+        let patch = json!({ "status": status });
+        let patch = kube::api::Patch::Merge(&patch);
+        within(api.patch_status(&name, &kube::api::PatchParams::default(), &patch)).await.map(drop)
+    }
+
+    pub(crate) async fn remove_l2(&self, namespace: &str, service: &ObjectKey, node: &str) -> Result<(), WriteError> {
+        let api = self.l2_statuses(namespace);
+        let name = l2_name(service);
+        let remove = async {
+            let Some(there) = within(api.get_opt(&name)).await? else { return Ok(()) };
+            if there.data.pointer("/status/node").and_then(Value::as_str) == Some(node) {
+                gone(within(api.delete(&name, &exactly(there.metadata.uid))).await.map(drop))?;
+            }
+            Ok(())
+        };
+        remove.await.map_err(|error: Failed| error.of(what(service)))
+    }
+}
+
+fn what(service: &ObjectKey) -> String {
+    format!("the ServiceL2Status of {service}")
+}
+
+/// What was to go and is gone, or is another one by now, went well.
+fn gone(result: Result<(), Failed>) -> Result<(), Failed> {
+    match result {
+        Err(Failed { class: WriteErrorClass::Gone | WriteErrorClass::Conflict, .. }) => Ok(()),
+        other => other,
+    }
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::ObjectRef;
-use ferrolb_source::{Cluster, Event, EventType, Location, ObjectKey, Writer, directory, open};
+use ferrolb_source::{Cluster, Event, EventType, ObjectKey, Version, Writer, directory, open_directory};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -156,30 +156,30 @@ fn configuration_of_several_namespaces_needs_a_choice() {
     assert!(chosen.skipped[0].reason.contains("read from namespace lb2"));
 }
 
-#[test]
-fn a_written_status_wins_over_the_manifest_and_survives() {
+#[tokio::test]
+async fn a_written_status_wins_over_the_manifest_and_survives() {
     let with_status = format!("{WEB}status: {{loadBalancer: {{ingress: [{{ip: 10.10.52.9}}]}}}}\n");
     let folder = directory(&[("web.yaml", &with_status), ("pool.yaml", POOL)]);
     assert_eq!(load(&folder).services[&web()].ingress, ["10.10.52.9".parse::<std::net::IpAddr>().unwrap()]);
 
     let writer = Writer::directory(folder.path());
-    writer.service_status(&web(), &["10.10.52.0".parse().unwrap()], Some("default")).unwrap();
+    writer.service_status(&web(), &Version::default(), &["10.10.52.0".parse().unwrap()], Some("default")).await.unwrap();
     let service = Arc::clone(&load(&folder).services[&web()]);
     assert_eq!(service.ingress, ["10.10.52.0".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!(service.annotations["metallb.io/ip-allocated-from-pool"], "default");
 
-    writer.service_status(&web(), &[], None).unwrap();
+    writer.service_status(&web(), &Version::default(), &[], None).await.unwrap();
     assert!(load(&folder).services[&web()].ingress.is_empty());
 
     writer.retain_services(&|_| false).unwrap();
     assert!(!folder.path().join("status/services/default/web.yaml").exists());
 }
 
-#[test]
-fn status_files_are_as_the_contract_says() {
+#[tokio::test]
+async fn status_files_are_as_the_contract_says() {
     let folder = directory(&[]);
     let writer = Writer::directory(folder.path());
-    writer.service_status(&web(), &["10.10.52.0".parse().unwrap()], Some("default")).unwrap();
+    writer.service_status(&web(), &Version::default(), &["10.10.52.0".parse().unwrap()], Some("default")).await.unwrap();
     let text = fs::read_to_string(folder.path().join("status/services/default/web.yaml")).unwrap();
     let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
     assert_eq!(
@@ -192,7 +192,7 @@ fn status_files_are_as_the_contract_says() {
         })
     );
     let counters = IPAddressPoolStatus { assigned_ipv4: 1, available_ipv4: 255, ..Default::default() };
-    writer.pool_status(&ObjectKey::new("lb", "default"), counters).unwrap();
+    writer.pool_status(&ObjectKey::new("lb", "default"), counters).await.unwrap();
     let text = fs::read_to_string(folder.path().join("status/ipaddresspools/lb/default.yaml")).unwrap();
     let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
     assert_eq!(value["status"]["availableIPv4"], 255);
@@ -259,8 +259,7 @@ struct Followed {
 impl Followed {
     fn new(folder: TempDir) -> Self {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let location = Location::Directory(folder.path().to_owned());
-        let cluster = open(&location, None, &tasks, shutdown.clone()).unwrap().cluster;
+        let cluster = open_directory(folder.path(), None, &tasks, shutdown.clone()).unwrap().cluster;
         Self { cluster, _folder: folder, shutdown, tasks }
     }
 
@@ -297,7 +296,7 @@ async fn changes_are_followed_and_a_broken_file_keeps_what_it_last_said() {
 
     fs::remove_file(path.join("sub/web.yaml")).unwrap();
     followed.until("saw the Service go", |cluster| cluster.services.is_empty()).await;
-    Writer::directory(&path).service_status(&web(), &[], None).unwrap();
+    Writer::directory(&path).service_status(&web(), &Version::default(), &[], None).await.unwrap();
     followed.end().await;
 }
 

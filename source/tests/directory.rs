@@ -163,7 +163,10 @@ async fn a_written_status_wins_over_the_manifest_and_survives() {
     assert_eq!(load(&folder).services[&web()].ingress, ["10.10.52.9".parse::<std::net::IpAddr>().unwrap()]);
 
     let writer = Writer::directory(folder.path());
-    writer.service_status(&web(), &Version::default(), &["10.10.52.0".parse().unwrap()], Some("default")).await.unwrap();
+    writer
+        .service_status(&web(), &Version::default(), &["10.10.52.0".parse().unwrap()], Some("default"))
+        .await
+        .unwrap();
     let service = Arc::clone(&load(&folder).services[&web()]);
     assert_eq!(service.ingress, ["10.10.52.0".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!(service.annotations["metallb.io/ip-allocated-from-pool"], "default");
@@ -179,7 +182,10 @@ async fn a_written_status_wins_over_the_manifest_and_survives() {
 async fn status_files_are_as_the_contract_says() {
     let folder = directory(&[]);
     let writer = Writer::directory(folder.path());
-    writer.service_status(&web(), &Version::default(), &["10.10.52.0".parse().unwrap()], Some("default")).await.unwrap();
+    writer
+        .service_status(&web(), &Version::default(), &["10.10.52.0".parse().unwrap()], Some("default"))
+        .await
+        .unwrap();
     let text = fs::read_to_string(folder.path().join("status/services/default/web.yaml")).unwrap();
     let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
     assert_eq!(

@@ -104,9 +104,8 @@ impl State {
             }
             Change::Complete => {
                 let Some((refresh, next)) = table.next.take() else { return false };
-                table.unknown = false;
-                let first = table.refreshed.replace(refresh) != Some(refresh);
-                self.replace(kind, next) || first
+                let new = std::mem::take(&mut table.unknown) | (table.refreshed.replace(refresh) != Some(refresh));
+                self.replace(kind, next) || new
             }
             Change::Applied(key, stored) => {
                 let stored = remember(table.objects.get(&key), stored);

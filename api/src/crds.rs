@@ -1,15 +1,77 @@
 //! The CRDs, generated from the Rust types and tidied into the form that the API server and `kubectl explain` like.
 
+use k8s_openapi::ByteString;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceConversion, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    ServiceReference, WebhookClientConfig, WebhookConversion,
 };
 use kube::CustomResourceExt;
 
-use crate::v1beta1::{IPAddressPool, L2Advertisement};
+use crate::v1beta1::{
+    BFDProfile, BGPAdvertisement, Community, ConfigurationState, IPAddressPool, L2Advertisement, ServiceBGPStatus,
+    ServiceL2Status,
+};
+use crate::{v1beta1, v1beta2};
 
-/// Every CRD of this crate, in order of name.
+/// Path under which the webhook converts objects.
+pub const CONVERSION_PATH: &str = "/convert";
+
+/// Versions of `ConversionReview` that the webhook is asked with; the API server takes the first that it knows. Both
+/// have the same form, and an answer bears the version of its question.
+pub const CONVERSION_REVIEW_VERSIONS: [&str; 2] = ["v1", "v1beta1"];
+
+/// Every CRD of this crate, in order of name. That of `BGPPeer`, which has two versions, converts nothing until
+/// [`with_conversion`] says who does.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    [IPAddressPool::crd(), L2Advertisement::crd()].into_iter().map(tidied).collect()
+    [
+        BFDProfile::crd(),
+        BGPAdvertisement::crd(),
+        bgp_peer(),
+        Community::crd(),
+        ConfigurationState::crd(),
+        IPAddressPool::crd(),
+        L2Advertisement::crd(),
+        ServiceBGPStatus::crd(),
+        ServiceL2Status::crd(),
+    ]
+    .into_iter()
+    .map(tidied)
+    .collect()
+}
+
+/// Has the API server call the webhook of Service `service` in `namespace`, path [`CONVERSION_PATH`], for objects of
+/// `crd` that are wanted in another version. `ca_bundle`: PEM certificates that the webhook's own is checked against;
+/// `None` leaves that to whoever owns the certificates.
+#[must_use]
+pub fn with_conversion(
+    mut crd: CustomResourceDefinition,
+    namespace: &str,
+    service: &str,
+    ca_bundle: Option<Vec<u8>>,
+) -> CustomResourceDefinition {
+    crd.spec.conversion = Some(CustomResourceConversion {
+        strategy: "Webhook".to_owned(),
+        webhook: Some(WebhookConversion {
+            client_config: Some(WebhookClientConfig {
+                ca_bundle: ca_bundle.map(ByteString),
+                service: Some(ServiceReference {
+                    name: service.to_owned(),
+                    namespace: namespace.to_owned(),
+                    path: Some(CONVERSION_PATH.to_owned()),
+                    port: None,
+                }),
+                url: None,
+            }),
+            conversion_review_versions: CONVERSION_REVIEW_VERSIONS.map(str::to_owned).to_vec(),
+        }),
+    });
+    crd
+}
+
+fn bgp_peer() -> CustomResourceDefinition {
+    let mut crd = v1beta1::BGPPeer::crd();
+    crd.spec.versions.extend(v1beta2::BGPPeer::crd().spec.versions);
+    crd
 }
 
 fn tidied(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
@@ -24,7 +86,7 @@ fn tidied(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         if let Some(schema) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) {
             tidy(schema);
             declare_metadata(schema);
-            require_spec_only_where_it_requires_something(schema);
+            require_spec_of_pools_only(schema, &crd.spec.names.kind);
         }
     }
     crd
@@ -39,9 +101,10 @@ fn declare_metadata(root: &mut JSONSchemaProps) {
     }
 }
 
-fn require_spec_only_where_it_requires_something(root: &mut JSONSchemaProps) {
-    let spec = root.properties.as_ref().and_then(|properties| properties.get("spec"));
-    if spec.is_some_and(|spec| spec.required.is_none()) {
+/// The derive requires `spec` of every kind; published are schemas that do so of pools alone, and people rely on it: an
+/// `L2Advertisement` that is only a name announces all pools.
+fn require_spec_of_pools_only(root: &mut JSONSchemaProps, kind: &str) {
+    if kind != "IPAddressPool" {
         root.required = None;
     }
 }
@@ -66,18 +129,21 @@ fn tidy(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// `metav1.LabelSelector` is atomic for server-side apply, and so are its lists.
+/// `metav1.LabelSelector` is atomic for server-side apply, and so are its lists. Selectors of a form of their own, as
+/// in `v1beta1` of `BGPPeer`, are told by their requiring values.
 fn mark_selector(schema: &mut JSONSchemaProps) {
     let Some(properties) = &mut schema.properties else { return };
     if !(properties.contains_key("matchLabels") && properties.contains_key("matchExpressions")) {
         return;
     }
-    schema.x_kubernetes_map_type = Some("atomic".to_owned());
     let Some(expressions) = properties.get_mut("matchExpressions") else { return };
-    expressions.x_kubernetes_list_type = Some("atomic".to_owned());
-    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut expressions.items
-        && let Some(values) = items.properties.as_mut().and_then(|p| p.get_mut("values"))
-    {
+    let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut expressions.items else { return };
+    if items.required.iter().flatten().any(|name| name == "values") {
+        return;
+    }
+    if let Some(values) = items.properties.as_mut().and_then(|p| p.get_mut("values")) {
         values.x_kubernetes_list_type = Some("atomic".to_owned());
     }
+    expressions.x_kubernetes_list_type = Some("atomic".to_owned());
+    schema.x_kubernetes_map_type = Some("atomic".to_owned());
 }

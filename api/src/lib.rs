@@ -7,6 +7,7 @@
 pub mod annotations;
 pub mod crds;
 pub mod v1beta1;
+pub mod v1beta2;
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 

@@ -33,7 +33,17 @@ fn sorted_required(value: &mut Value) {
 
 #[test]
 fn generated_crds_are_those_that_people_have_installed() {
-    let golden = [include_str!("crds/ipaddresspools.yaml"), include_str!("crds/l2advertisements.yaml")];
+    let golden = [
+        include_str!("crds/bfdprofiles.yaml"),
+        include_str!("crds/bgpadvertisements.yaml"),
+        include_str!("crds/bgppeers.yaml"),
+        include_str!("crds/communities.yaml"),
+        include_str!("crds/configurationstates.yaml"),
+        include_str!("crds/ipaddresspools.yaml"),
+        include_str!("crds/l2advertisements.yaml"),
+        include_str!("crds/servicebgpstatuses.yaml"),
+        include_str!("crds/servicel2statuses.yaml"),
+    ];
     let ours = ferrolb_api::crds::all();
     assert_eq!(ours.len(), golden.len());
     for (crd, golden) in ours.iter().zip(golden) {

@@ -3,10 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup demo test bench fmt soak lint house tools
+.PHONY: help setup demo test kubernetes bench fmt soak lint house tools
 
 help: ## Show this
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the machine lacks (Debian packages where root, else says which)
 	@integration/setup.sh
@@ -16,10 +16,14 @@ demo: setup ## A tour of the lab: assignment, owner, crash, the gap a client see
 	@$(CARGO) build --quiet --locked --workspace
 	@$(CARGO) lab demo
 
-test: setup tools lint ## Every test that can run here: fmt, clippy, house, unit, simulation, namespaces
+test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, house, unit, simulation, namespaces, API server
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace
 	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-fib
+
+kubernetes: ## Get etcd, kube-apiserver and kubectl for the tests (built once per user, about six minutes)
+	@integration/kubernetes/get.sh >/dev/null || { code=$$?; [ $$code = 3 ] || exit $$code; \
+	  echo "kubernetes: the tests that need an API server will be skipped" >&2; }
 
 bench: setup ## Figures: the gap after a crash of the owner (keepalived beside it), the allocator
 	@integration/setup.sh keepalived

@@ -4,6 +4,8 @@
 #
 # KUBEBUILDER_ASSETS=DIR with the three programs in it is used as it is. Otherwise they are built once
 # through the Go module proxy (about six minutes on two cores) and kept per user and version.
+#
+# Exit code 3: there is no Go compiler to build them with; what needs them is to be skipped.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -27,7 +29,7 @@ etcd=$(version go.etcd.io/etcd/server/v3 etcd/go.mod)
 folder=${FERROLB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ferrolb}/kubernetes-$kubernetes-etcd-$etcd
 if complete "$folder"; then echo "$folder"; exit 0; fi
 
-command -v go >/dev/null || { say "go is missing (1.26 or newer): install it, or set KUBEBUILDER_ASSETS"; exit 1; }
+command -v go >/dev/null || { say "go is missing (1.26 or newer): install it, or set KUBEBUILDER_ASSETS"; exit 3; }
 
 mkdir -p "$folder"
 exec 9>"$folder/.lock"

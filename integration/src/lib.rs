@@ -26,9 +26,12 @@
 //! # Ok::<(), ferrolb_integration::Error>(())
 //! ```
 //!
+//! [`apiserver`] is the other ground that tests stand on: a real etcd and kube-apiserver, without nodes.
+//!
 //! Everything the lab makes lives in its own namespaces: when the process that holds it ends, in whatever way, the
 //! kernel takes all of it away. Nothing is named, mounted or written outside.
 
+pub mod apiserver;
 mod backend;
 mod binaries;
 pub mod cli;

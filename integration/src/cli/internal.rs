@@ -1,13 +1,15 @@
 //! The verbs with which `lab` starts itself; not for the keyboard.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
 use super::probe::{self, ProbeArguments};
 use crate::error::Error;
 use crate::namespaces::{self, Orphaned};
-use crate::{backend, requirements, supervisor};
+use crate::{apiserver, backend, requirements, supervisor};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Internal {
@@ -48,6 +50,18 @@ pub(super) enum Internal {
     /// Probe from where this process is.
     #[command(hide = true)]
     ProbeHere(ProbeArguments),
+    /// Become a command that is killed when the thread that started this process ends.
+    #[command(hide = true)]
+    Tethered {
+        /// The process that starts this one.
+        #[arg(long)]
+        parent: u32,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+    /// Remove a temporary folder of ours when standard input ends.
+    #[command(hide = true)]
+    RemoveAfter { folder: PathBuf },
 }
 
 impl Internal {
@@ -63,6 +77,8 @@ impl Internal {
             }
             Self::Backend { listen, answer } => backend::serve(listen, &answer),
             Self::ProbeHere(arguments) => probe::here(&arguments),
+            Self::Tethered { parent, command } => apiserver::become_tethered(parent, &command),
+            Self::RemoveAfter { folder } => apiserver::remove_after_stdin(&folder),
         }
     }
 }

@@ -1,0 +1,9 @@
+//! Real etcd and kube-apiserver, started by the tests: what only they can tell.
+//!
+//! Needs `integration/kubernetes/get.sh` to have built them (`make kubernetes`) or a Go compiler; without either
+//! the tests say so and pass.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod control_plane;

@@ -7,7 +7,8 @@ use ferrolb_api::v1beta1::{IPAddressPoolSpec, L2AdvertisementSpec};
 use crate::pools::Pool;
 use crate::problem::Problem;
 use crate::resource::{Resource, unique};
-use crate::selectors::{self, Labels, Selector, any_matches, any_or_none};
+use crate::selection::select_pools;
+use crate::selectors::{self, Labels, Selector, any_or_none};
 
 /// A checked `L2Advertisement`.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +76,13 @@ pub(crate) fn parse(
             let (origin, spec) = (&resource.origin, &resource.spec);
             L2Advertisement {
                 name: resource.name.clone(),
-                pools: selected_pools(resource, pools, all_pools, &mut own),
+                pools: select_pools(
+                    origin,
+                    spec.ip_address_pools.as_deref(),
+                    spec.ip_address_pool_selectors.as_ref(),
+                    (pools, all_pools),
+                    &mut own,
+                ),
                 node_selectors: selectors::parse_list(origin, "nodeSelectors", spec.node_selectors.as_ref(), &mut own),
                 interfaces: match spec.interfaces.as_deref().unwrap_or_default() {
                     [] => Interfaces::All,
@@ -93,39 +100,6 @@ pub(crate) fn parse(
         .collect();
     problems.extend(own.into_iter().map(Problem::announcement));
     advertisements
-}
-
-fn selected_pools(
-    resource: &Resource<L2AdvertisementSpec>,
-    pools: &BTreeMap<String, Pool>,
-    all_pools: &[Resource<IPAddressPoolSpec>],
-    problems: &mut Vec<Problem>,
-) -> BTreeSet<String> {
-    let (origin, spec) = (&resource.origin, &resource.spec);
-    let names = spec.ip_address_pools.as_deref().unwrap_or_default();
-    let field = "ipAddressPoolSelectors";
-    let selectors = selectors::parse_list(origin, field, spec.ip_address_pool_selectors.as_ref(), problems);
-    if names.is_empty() && spec.ip_address_pool_selectors.as_ref().is_none_or(Vec::is_empty) {
-        return pools.keys().cloned().collect();
-    }
-    let mut selected: BTreeSet<String> = BTreeSet::new();
-    for (index, name) in names.iter().enumerate() {
-        let field = format!("ipAddressPools[{index}]");
-        if !selected.insert(name.clone()) {
-            problems.push(origin.problem(&field, name, "this pool stands in the list already; remove one of the two"));
-        } else if !all_pools.iter().any(|pool| pool.name == *name) {
-            let known = if pools.is_empty() {
-                "there is no pool".to_owned()
-            } else {
-                format!("pools are: {}", pools.keys().cloned().collect::<Vec<_>>().join(", "))
-            };
-            let message = format!("no IPAddressPool of this name; {known}");
-            problems.push(origin.problem(&field, name, message).missing_reference());
-        }
-    }
-    selected.retain(|name| pools.contains_key(name));
-    selected.extend(pools.values().filter(|pool| any_matches(&selectors, &pool.labels)).map(|pool| pool.name.clone()));
-    selected
 }
 
 fn parse_preferences(resource: &Resource<L2AdvertisementSpec>, problems: &mut Vec<Problem>) -> Vec<Preference> {

@@ -18,20 +18,30 @@
 //! ```
 
 pub mod addresses;
+mod bgp;
+mod change;
+mod duration;
 mod l2;
 pub mod legacy;
 mod pools;
 mod problem;
+mod read;
 mod resource;
+mod selection;
 mod selectors;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+pub use bgp::{
+    Bfd, BfdProfile, BgpAdvertisement, Community, Conflict, Password, Peer, PeerEndpoint, PeerSet, RemoteAsn, Timers,
+};
+pub use change::{deletion, introduced};
 pub use l2::{Interfaces, L2Advertisement, Preference};
 pub use pools::{Pool, ServiceAllocation};
 pub use problem::{Class, ObjectRef, Problem, Scope};
+pub use read::{UnknownFields, is_configuration, read, typed};
 use resource::number_generated;
-pub use resource::{Origin, Resource, Resources};
+pub use resource::{Origin, Resource, Resources, SecretFacts};
 pub use selectors::{Labels, Selector, any_matches, any_or_none};
 
 /// Everything that controller and speaker are configured with, checked.
@@ -41,6 +51,14 @@ pub struct Config {
     pub pools: BTreeMap<String, Pool>,
     /// L2 advertisements in order of name.
     pub l2_advertisements: Vec<L2Advertisement>,
+    /// BGP advertisements in order of name.
+    pub bgp_advertisements: Vec<BgpAdvertisement>,
+    /// BGP peers by name.
+    pub peers: BTreeMap<String, Peer>,
+    /// BFD profiles by name; peers hold theirs.
+    pub bfd_profiles: BTreeMap<String, BfdProfile>,
+    /// BGP communities by the names that `Community` objects give them; advertisements hold theirs.
+    pub communities: BTreeMap<String, Community>,
 }
 
 impl Config {
@@ -77,6 +95,16 @@ impl Parsed {
         self.unless(|problem| problem.class == Class::Invalid)
     }
 
+    /// The configuration, unless something in it is wrong that a node with these labels uses: peers and BGP
+    /// advertisements that are for other nodes only are left out of the configuration where they are wrong, and do not
+    /// forbid it. L2 advertisements count on every node, as all have to conclude the same.
+    ///
+    /// # Errors
+    /// The problems that forbid it; references to objects that may still come are not among them.
+    pub fn for_node(&self, labels: &Labels) -> Result<&Config, Vec<Problem>> {
+        self.unless(|problem| problem.class == Class::Invalid && any_or_none(&problem.nodes, labels))
+    }
+
     /// The configuration, unless anything at all is to be said of it: what a check before applying wants.
     ///
     /// # Errors
@@ -95,9 +123,32 @@ impl Parsed {
 pub fn parse(resources: &Resources) -> Parsed {
     let mut problems = resources.problems.clone();
     let pools = pools::parse(&resources.pools, &mut problems);
-    let numbered = number_generated(&resources.l2_advertisements, legacy::GENERATED_L2_ADVERTISEMENT);
+    let numbered = number_generated(&resources.l2_advertisements, legacy::GENERATED_L2_ADVERTISEMENT, None);
     let l2_advertisements = l2::parse(&numbered, &pools, &resources.pools, &mut problems);
+    let bfd_profiles = bgp::parse_bfd_profiles(&resources.bfd_profiles, &mut problems);
+    let numbered =
+        number_generated(&resources.communities, legacy::GENERATED_COMMUNITY, Some(legacy::GENERATED_COMMUNITY));
+    let aliases = bgp::parse_communities(&numbered, &mut problems);
+    let peer_resources = number_generated(&resources.bgp_peers, legacy::GENERATED_PEER, None);
+    let references = bgp::References {
+        bfd_profiles: &bfd_profiles,
+        bfd_names: &names(&resources.bfd_profiles),
+        secrets: &resources.secrets,
+    };
+    let peers = bgp::parse_peers(&peer_resources, references, &mut problems);
+    let numbered = number_generated(&resources.bgp_advertisements, legacy::GENERATED_BGP_ADVERTISEMENT, None);
+    let context =
+        bgp::Context { pools: &pools, all_pools: &resources.pools, peers: &names(&peer_resources), aliases: &aliases };
+    let bgp_advertisements = bgp::parse_advertisements(&numbered, context, &mut problems);
+    bgp::check_conflicts(&bgp_advertisements, &numbered, &pools, &resources.nodes, &mut problems);
+    bgp::check_across(&peers, &peer_resources, &bgp_advertisements, &pools, &mut problems);
     problems.sort_by(|a, b| (&a.object, &a.field, &a.message).cmp(&(&b.object, &b.field, &b.message)));
     problems.dedup();
-    Parsed { config: Config { pools, l2_advertisements }, problems }
+    let communities = aliases.into_map();
+    let config = Config { pools, l2_advertisements, bgp_advertisements, peers, bfd_profiles, communities };
+    Parsed { config, problems }
+}
+
+fn names<S>(resources: &[Resource<S>]) -> BTreeSet<&str> {
+    resources.iter().map(|resource| resource.name.as_str()).collect()
 }

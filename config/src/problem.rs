@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::selectors::Selector;
+
 /// An object as its owner knows it: kind, namespace (empty where there is none), name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ObjectRef {
@@ -66,6 +68,9 @@ pub struct Problem {
     /// Who is hindered.
     #[serde(skip)]
     pub scope: Scope,
+    /// Of a problem of speakers: the nodes whose speakers are hindered, any selector will do; none: all.
+    #[serde(skip)]
+    pub nodes: Vec<Selector>,
 }
 
 impl Problem {
@@ -83,6 +88,7 @@ impl Problem {
             message: message.into(),
             class: Class::Invalid,
             scope: Scope::Allocation,
+            nodes: Vec::new(),
         }
     }
 
@@ -90,6 +96,12 @@ impl Problem {
     #[must_use]
     pub fn announcement(self) -> Self {
         Self { scope: Scope::Announcement, ..self }
+    }
+
+    /// The same, hindering speakers on some nodes only.
+    #[must_use]
+    pub(crate) fn on_nodes(self, nodes: Vec<Selector>) -> Self {
+        Self { nodes, ..self }
     }
 
     /// The same, as a reference to something that may still come.

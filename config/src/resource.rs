@@ -4,9 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use ferrolb_api::v1beta1::{IPAddressPoolSpec, L2AdvertisementSpec};
+use ferrolb_api::v1beta1::{
+    BFDProfileSpec, BGPAdvertisementSpec, CommunitySpec, IPAddressPoolSpec, L2AdvertisementSpec,
+};
+use ferrolb_api::v1beta2::BGPPeerSpec;
 
 use crate::problem::{ObjectRef, Problem};
+use crate::selectors::Labels;
 
 /// Where a resource was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +78,22 @@ impl Origin {
         Problem::new(self.object.clone(), field, value, message)
     }
 
+    /// A problem in the community of this name, the `index`th of its object; in legacy configuration it is a key of
+    /// its own.
+    pub(crate) fn alias_problem(
+        &self,
+        index: usize,
+        alias: &str,
+        part: &str,
+        value: &str,
+        message: impl Into<String>,
+    ) -> Problem {
+        match &self.form {
+            Form::Resource => self.problem(&format!("communities[{index}].{part}"), value, message),
+            Form::Legacy { path, .. } => Problem::new(self.object.clone(), format!("{path}.{alias}"), value, message),
+        }
+    }
+
     /// Where the name stands.
     fn name_field(&self) -> String {
         match &self.form {
@@ -92,16 +112,27 @@ impl fmt::Display for Origin {
     }
 }
 
-fn kebab(field: &str) -> String {
-    match field {
-        "autoAssign" => "auto-assign".to_owned(),
-        "avoidBuggyIPs" => "avoid-buggy-ips".to_owned(),
-        other => other.to_owned(),
+/// A path of fields as legacy configuration writes it: `myASN` is `my-asn` there. What stands in brackets is no field.
+fn kebab(path: &str) -> String {
+    let mut written = String::with_capacity(path.len() + 4);
+    let (mut bracket, mut after_lower) = (false, false);
+    for c in path.chars() {
+        bracket = (bracket || c == '[') && c != ']';
+        if !bracket && c.is_ascii_uppercase() && after_lower {
+            written.push('-');
+        }
+        after_lower = c.is_ascii_lowercase();
+        written.push(if bracket { c } else { c.to_ascii_lowercase() });
+    }
+    match written.as_str() {
+        "ebgp-multi-hop" => "ebgp-multihop".to_owned(),
+        "local-pref" => "localpref".to_owned(),
+        _ => written,
     }
 }
 
 /// One resource and where it was written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Resource<S> {
     /// For problems.
     pub origin: Origin,
@@ -113,13 +144,48 @@ pub struct Resource<S> {
     pub spec: S,
 }
 
-/// All configuration resources of a moment.
+impl<S> fmt::Debug for Resource<S> {
+    /// Without the specification: passwords of peers stand there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, name, labels, .. } = self;
+        let mut debug = f.debug_struct("Resource");
+        debug.field("origin", origin).field("name", name).field("labels", labels).finish_non_exhaustive()
+    }
+}
+
+/// What the configuration has to know of a Secret; never what it holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecretFacts {
+    /// `type`.
+    pub secret_type: String,
+    /// Whether the key `password` is there.
+    pub has_password: bool,
+}
+
+impl SecretFacts {
+    /// The type that a Secret with a password is of.
+    pub const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
+}
+
+/// All configuration resources of a moment, and what they refer to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resources {
     /// Every `IPAddressPool`.
     pub pools: Vec<Resource<IPAddressPoolSpec>>,
     /// Every `L2Advertisement`.
     pub l2_advertisements: Vec<Resource<L2AdvertisementSpec>>,
+    /// Every `BGPAdvertisement`.
+    pub bgp_advertisements: Vec<Resource<BGPAdvertisementSpec>>,
+    /// Every `BGPPeer`, in its newest version.
+    pub bgp_peers: Vec<Resource<BGPPeerSpec>>,
+    /// Every `Community`.
+    pub communities: Vec<Resource<CommunitySpec>>,
+    /// Every `BFDProfile`.
+    pub bfd_profiles: Vec<Resource<BFDProfileSpec>>,
+    /// The Secrets in the namespace of the configuration, by name.
+    pub secrets: BTreeMap<String, SecretFacts>,
+    /// Labels of all nodes by name. Empty: not known, so any two sets of nodes may have one in common.
+    pub nodes: BTreeMap<String, Labels>,
     /// What was already wrong before any resource could be made of it.
     pub problems: Vec<Problem>,
 }
@@ -128,20 +194,58 @@ impl Resources {
     /// Unites two sets; the same name in both becomes a problem when they are parsed. Names that nobody wrote are
     /// never among those: they are given out anew over the whole set.
     pub fn extend(&mut self, other: Self) {
-        self.pools.extend(other.pools);
-        self.l2_advertisements.extend(other.l2_advertisements);
-        self.problems.extend(other.problems);
+        let Self {
+            pools,
+            l2_advertisements,
+            bgp_advertisements,
+            bgp_peers,
+            communities,
+            bfd_profiles,
+            secrets,
+            nodes,
+            problems,
+        } = other;
+        self.pools.extend(pools);
+        self.l2_advertisements.extend(l2_advertisements);
+        self.bgp_advertisements.extend(bgp_advertisements);
+        self.bgp_peers.extend(bgp_peers);
+        self.communities.extend(communities);
+        self.bfd_profiles.extend(bfd_profiles);
+        self.secrets.extend(secrets);
+        self.nodes.extend(nodes);
+        self.problems.extend(problems);
+    }
+
+    /// Takes out what was made of this object; nothing where there is no such object.
+    pub fn remove(&mut self, object: &ObjectRef) {
+        fn take_out<S>(list: &mut Vec<Resource<S>>, object: &ObjectRef) {
+            list.retain(|resource| resource.origin.object != *object);
+        }
+        take_out(&mut self.pools, object);
+        take_out(&mut self.l2_advertisements, object);
+        take_out(&mut self.bgp_advertisements, object);
+        take_out(&mut self.bgp_peers, object);
+        take_out(&mut self.communities, object);
+        take_out(&mut self.bfd_profiles, object);
+        self.problems.retain(|problem| problem.object != *object);
     }
 }
 
-/// Names resources that nobody named `stem1`, `stem2`, ... in their order, past the names that somebody wrote.
-pub(crate) fn number_generated<'a, S: Clone>(resources: &'a [Resource<S>], stem: &str) -> Cow<'a, [Resource<S>]> {
+/// Names resources that nobody named `stem1`, `stem2`, ... in their order, past the names that somebody wrote. The
+/// first is called `first` instead where that is given.
+pub(crate) fn number_generated<'a, S: Clone>(
+    resources: &'a [Resource<S>],
+    stem: &str,
+    first: Option<&str>,
+) -> Cow<'a, [Resource<S>]> {
     if !resources.iter().any(|resource| resource.origin.is_generated()) {
         return Cow::Borrowed(resources);
     }
     let written = resources.iter().filter(|resource| !resource.origin.is_generated());
     let written: BTreeSet<&str> = written.map(|resource| resource.name.as_str()).collect();
-    let mut free = (1_u64..).map(|number| format!("{stem}{number}")).filter(|name| !written.contains(name.as_str()));
+    let numbers = if first.is_some() { 2_u64.. } else { 1_u64.. };
+    let names = first.map(str::to_owned).into_iter().chain(numbers.map(|number| format!("{stem}{number}")));
+    let mut free = names.filter(|name| !written.contains(name.as_str()));
     let mut numbered = resources.to_vec();
     for (resource, name) in numbered.iter_mut().filter(|resource| resource.origin.is_generated()).zip(&mut free) {
         resource.name = name;

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
-use ferrolb_config::{ObjectRef, Origin, Problem, Resource, Resources, legacy};
+use ferrolb_config::{ObjectRef, Problem, Resources, UnknownFields, is_configuration, legacy, read, typed};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cluster::Skipped;
 use crate::object::{Age, ClusterIps, Endpoint, Node, ObjectKey, Service, project_endpoints};
+
+/// Kinds that only tell what is; they are written, never read.
+const STATUS_KINDS: [&str; 3] = ["ServiceL2Status", "ServiceBGPStatus", "ConfigurationState"];
 
 /// A document and where it stands.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ pub(super) enum Content {
     Namespace(BTreeMap<String, String>),
     /// Resources of the configuration.
     Config(Resources),
+    /// What the configuration may refer to; it does not say which namespace is meant.
+    Secret(Resources),
     Skipped(Skipped),
     /// What is wrong if this is configuration at all, which its namespace decides.
     Suspect(Box<Problem>),
@@ -120,8 +125,8 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, problem: Problem) -> Item {
-        // Advertisements, endpoints and nodes are the speakers' matter.
-        let speakers = ["L2Advertisement", "EndpointSlice", "Node"].contains(&&*problem.object.kind);
+        // Endpoints and nodes are the speakers' matter.
+        let speakers = ["EndpointSlice", "Node"].contains(&&*problem.object.kind);
         let problem = if speakers { problem.announcement() } else { problem };
         Item {
             object: problem.object.clone(),
@@ -184,10 +189,8 @@ impl Reader<'_> {
         let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (version, kind) = (text("/apiVersion"), text("/kind"));
         let object = ObjectRef::new(kind, text("/metadata/namespace"), text("/metadata/name"));
-        let used = ["Service", "EndpointSlice", "Node", "Namespace", "IPAddressPool", "L2Advertisement"];
-        if used.contains(&kind)
-            && let Some(problem) = self.wrong_name(&object, document)
-        {
+        let used = ["Service", "EndpointSlice", "Node", "Namespace"].contains(&kind) || is_configuration(version, kind);
+        if used && let Some(problem) = self.wrong_name(&object, document) {
             return self.wrong(problem);
         }
         match (version, kind) {
@@ -200,17 +203,16 @@ impl Reader<'_> {
                 Content::Namespace(namespace.metadata.labels.clone().unwrap_or_default())
             }),
             ("v1", "ConfigMap") => self.config_map(object, document),
-            ("v1", "Secret") => self.skipped(object, "not read: no configuration refers to Secrets yet"),
             ("metallb.io/v1beta1", "IPAddressPool") if self.file.starts_with("status/") => {
                 let status = document.get("status").and_then(|status| serde_json::from_value(status.clone()).ok());
                 self.item(object, status.map_or(Content::Nothing, Content::PoolStatus))
             }
-            ("metallb.io/v1beta1", "IPAddressPool") => {
-                self.resource(object, document, |resources, pool| resources.pools.push(pool))
-            }
-            ("metallb.io/v1beta1", "L2Advertisement") => {
-                self.resource(object, document, |resources, l2| resources.l2_advertisements.push(l2))
-            }
+            ("metallb.io/v1beta1", kind) if STATUS_KINDS.contains(&kind) => self.item(object, Content::Nothing),
+            _ if is_configuration(version, kind) => match read(kind, document, UnknownFields::Refuse) {
+                Ok(facts) if kind == "Secret" => self.item(object, Content::Secret(facts)),
+                Ok(resources) => self.item(object, Content::Config(resources)),
+                Err(problems) => self.several(problems),
+            },
             _ => self.skipped(object, &format!("not read: ferrolb has no use for {version} {kind}")),
         }
     }
@@ -243,7 +245,7 @@ impl Reader<'_> {
         document: &Value,
         content: impl FnOnce(&T) -> Content,
     ) -> Item {
-        match typed::<T>(document, &object) {
+        match typed::<T>(document, &object, "") {
             Ok((value, _)) => self.item(object, content(&value)),
             Err(problem) => self.wrong(*problem),
         }
@@ -270,11 +272,7 @@ impl Reader<'_> {
         let text = document.pointer("/data/config").and_then(Value::as_str).filter(|_| object.name == "config");
         let Some(text) = text else { return self.skipped(object, "not read: no configuration of ferrolb") };
         let certain = legacy::mentions_known_key(text);
-        let converted = match serde_yaml::from_str::<Value>(text) {
-            Ok(config) => legacy::from_config(&config, object.clone(), "data.config"),
-            Err(error) => Err(vec![Problem::new(object.clone(), "data.config", "", format!("is no YAML: {error}"))]),
-        };
-        match converted {
+        match legacy::from_config_map(text, object.clone()) {
             Ok(resources) => self.item(object, Content::Config(resources)),
             Err(problems) if certain => self.several(problems),
             Err(problems) => match problems.into_iter().next() {
@@ -283,52 +281,6 @@ impl Reader<'_> {
             },
         }
     }
-
-    fn resource<S: DeserializeOwned>(
-        &self,
-        object: ObjectRef,
-        document: &Value,
-        add: impl FnOnce(&mut Resources, Resource<S>),
-    ) -> Item {
-        let spec = document.get("spec").cloned().unwrap_or_else(|| json!({}));
-        let (spec, unknown) = match typed::<S>(&spec, &object) {
-            Ok(parsed) => parsed,
-            Err(problem) => {
-                let field =
-                    if problem.field.is_empty() { "spec".to_owned() } else { format!("spec.{}", problem.field) };
-                return self.wrong(Problem { field, ..*problem });
-            }
-        };
-        if let Some(field) = unknown.first() {
-            let message = "unknown field; see the resource's documentation for the fields it has";
-            return self.wrong(Problem::new(object, format!("spec.{field}"), "", message));
-        }
-        let labels = document.pointer("/metadata/labels").cloned().unwrap_or_else(|| json!({}));
-        let labels = match typed::<BTreeMap<String, String>>(&labels, &object) {
-            Ok((labels, _)) => labels,
-            Err(problem) => return self.wrong(Problem { field: "metadata.labels".to_owned(), ..*problem }),
-        };
-        let origin = Origin::resource(&object.kind, &object.namespace, &object.name);
-        let mut resources = Resources::default();
-        add(&mut resources, Resource { origin, name: object.name.clone(), labels, spec });
-        self.item(object, Content::Config(resources))
-    }
-}
-
-/// The value as a `T`, and the fields that a `T` does not have.
-fn typed<T: DeserializeOwned>(value: &Value, object: &ObjectRef) -> Result<(T, Vec<String>), Box<Problem>> {
-    let mut unknown = Vec::new();
-    let mut track = serde_path_to_error::Track::new();
-    let deserializer = serde_path_to_error::Deserializer::new(value, &mut track);
-    let result = serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string()));
-    result.map(|parsed| (parsed, unknown)).map_err(|error: serde_json::Error| {
-        let path = track.path().to_string();
-        let field = if path == "." { String::new() } else { path };
-        let pointer = format!("/{}", field.replace(['.', '['], "/").replace(']', ""));
-        let there = value.pointer(&pointer).filter(|there| !there.is_object() && !there.is_array());
-        let there = there.map(|there| there.as_str().map_or_else(|| there.to_string(), str::to_owned));
-        Box::new(Problem::new(object.clone(), field, there.unwrap_or_default(), error.to_string()))
-    })
 }
 
 fn in_default_namespace(mut object: ObjectRef) -> ObjectRef {

@@ -59,7 +59,8 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
             continue;
         }
         cluster.problems.extend(item.problem.clone());
-        let named = !item.object.name.is_empty() && !matches!(item.content, Content::Skipped(_));
+        let said = item.problem.is_some() || !matches!(item.content, Content::Skipped(_) | Content::Nothing);
+        let named = !item.object.name.is_empty() && said;
         if named && let Some(first) = seen.insert(&item.object, &item.place) {
             let message = format!("stands in {first} and again in {}; remove one of the two", item.place);
             cluster.problems.push(Problem::new(item.object.clone(), "metadata.name", &*item.object.name, message));
@@ -81,7 +82,7 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
             Content::Namespace(labels) => {
                 cluster.namespaces.insert(item.object.name.clone(), labels.clone());
             }
-            Content::Config(_) | Content::Suspect(_) => configuration.push(item),
+            Content::Config(_) | Content::Secret(_) | Content::Suspect(_) => configuration.push(item),
             Content::Skipped(skipped) => cluster.skipped.push(skipped.clone()),
             Content::Nothing | Content::PoolStatus(_) => {}
         }
@@ -93,6 +94,7 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
 
 /// Takes over the configuration of the one namespace that counts.
 fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&str>) {
+    cluster.resources.nodes = cluster.nodes.iter().map(|(name, node)| (name.clone(), node.labels.clone())).collect();
     let certain = configuration.iter().filter(|item| matches!(item.content, Content::Config(_)));
     let named: BTreeSet<&str> =
         certain.map(|item| item.object.namespace.as_str()).filter(|name| !name.is_empty()).collect();
@@ -115,6 +117,11 @@ fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&
             && (ours || item.object.namespace == METALLB_NAMESPACE)
         {
             cluster.problems.push((**problem).clone());
+        }
+        if let Content::Secret(facts) = &item.content
+            && ours
+        {
+            cluster.resources.extend(facts.clone());
         }
         let Content::Config(resources) = &item.content else { continue };
         if !ours {

@@ -1,0 +1,21 @@
+//! What speakers need for BGP: peers, what they are told, how failures are detected, names for communities.
+
+mod advertisements;
+mod bfd;
+mod communities;
+mod conflicts;
+mod cross;
+mod peers;
+mod timers;
+
+pub use advertisements::{BgpAdvertisement, Conflict, PeerSet};
+pub(crate) use advertisements::{Context, parse as parse_advertisements};
+pub use bfd::BfdProfile;
+pub(crate) use bfd::parse as parse_bfd_profiles;
+pub use communities::Community;
+pub(crate) use communities::parse as parse_communities;
+pub(crate) use conflicts::check as check_conflicts;
+pub(crate) use cross::check as check_across;
+pub use peers::{Bfd, Password, Peer, PeerEndpoint, RemoteAsn};
+pub(crate) use peers::{References, parse as parse_peers};
+pub use timers::Timers;

@@ -1,9 +1,11 @@
 //! The kinds that are watched, and how an object of each is reduced to what is used of it.
 
-use ferrolb_api::v1beta1::{IPAddressPool, L2Advertisement};
-use ferrolb_config::{ObjectRef, Problem, Resources};
+use std::collections::BTreeMap;
+
+use ferrolb_api::{v1beta1, v1beta2};
+use ferrolb_config::{ObjectRef, Problem, Resources, SecretFacts, UnknownFields, legacy, read};
 use k8s_openapi::api::core::v1 as core;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::{ApiResource, DynamicObject, ObjectMeta};
 
 use super::state::{Configured, Stored};
 use crate::object::{Age, ClusterIps, Node, ObjectKey, Service, project_endpoints};
@@ -24,9 +26,22 @@ pub(super) enum Kind {
     EndpointSlice,
     Node,
     Namespace,
-    /// Of the configuration.
+    /// Configuration of old.
+    ConfigMap,
+    /// For passwords of BGP peers.
+    Secret,
+    Custom(Custom),
+}
+
+/// A custom resource of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Custom {
     Pool,
     L2Advertisement,
+    BgpAdvertisement,
+    BgpPeer,
+    Community,
+    BfdProfile,
 }
 
 impl Audience {
@@ -35,7 +50,9 @@ impl Audience {
             Self::Controller => Kind::Namespace,
             Self::Speaker => Kind::EndpointSlice,
         };
-        vec![Kind::Service, own, Kind::Node, Kind::Pool, Kind::L2Advertisement]
+        let mut kinds = vec![Kind::Service, own, Kind::Node, Kind::ConfigMap, Kind::Secret];
+        kinds.extend(Custom::ALL.map(Kind::Custom));
+        kinds
     }
 }
 
@@ -49,28 +66,50 @@ impl Kind {
             Self::EndpointSlice => "endpointslices",
             Self::Node => "nodes",
             Self::Namespace => "namespaces",
+            Self::ConfigMap => "configmaps",
+            Self::Secret => "secrets",
+            Self::Custom(custom) => custom.plural(),
+        }
+    }
+}
+
+// === impl Custom ===
+
+impl Custom {
+    const ALL: [Self; 6] =
+        [Self::Pool, Self::L2Advertisement, Self::BgpAdvertisement, Self::BgpPeer, Self::Community, Self::BfdProfile];
+
+    fn plural(self) -> &'static str {
+        match self {
             Self::Pool => "ipaddresspools",
             Self::L2Advertisement => "l2advertisements",
+            Self::BgpAdvertisement => "bgpadvertisements",
+            Self::BgpPeer => "bgppeers",
+            Self::Community => "communities",
+            Self::BfdProfile => "bfdprofiles",
         }
     }
 
-    /// The custom resource behind a kind of the configuration.
-    pub(super) fn custom(self) -> Option<ApiResource> {
+    /// In the version that is stored, so that reading needs no conversion.
+    pub(super) fn resource(self) -> ApiResource {
         match self {
-            Self::Pool => Some(ApiResource::erase::<IPAddressPool>(&())),
-            Self::L2Advertisement => Some(ApiResource::erase::<L2Advertisement>(&())),
-            Self::Service | Self::EndpointSlice | Self::Node | Self::Namespace => None,
+            Self::Pool => ApiResource::erase::<v1beta1::IPAddressPool>(&()),
+            Self::L2Advertisement => ApiResource::erase::<v1beta1::L2Advertisement>(&()),
+            Self::BgpAdvertisement => ApiResource::erase::<v1beta1::BGPAdvertisement>(&()),
+            Self::BgpPeer => ApiResource::erase::<v1beta2::BGPPeer>(&()),
+            Self::Community => ApiResource::erase::<v1beta1::Community>(&()),
+            Self::BfdProfile => ApiResource::erase::<v1beta1::BFDProfile>(&()),
         }
     }
 
     /// What is wrong while the API server does not know the kind.
-    pub(super) fn unknown(self) -> Option<Problem> {
-        let resource = self.custom()?;
+    pub(super) fn unknown(self) -> Problem {
+        let resource = self.resource();
         let name = format!("{}.{}", resource.plural, resource.group);
         let object = ObjectRef::new("CustomResourceDefinition", "", &*name);
         let message = format!("is not installed, so no {} can be read; apply the CRDs of ferrolb", resource.kind);
         let problem = Problem::new(object, "", "", message);
-        Some(if self == Self::Pool { problem } else { problem.announcement() })
+        if self == Self::Pool { problem } else { problem.announcement() }
     }
 }
 
@@ -88,47 +127,59 @@ pub(super) fn node(node: &core::Node) -> Stored {
     Stored::Node(Node::project(node).into())
 }
 
-/// An object of the configuration, as far as it can be read.
-pub(super) fn configured(resource: &ApiResource, object: &DynamicObject) -> Stored {
-    let metadata = &object.metadata;
+/// A custom resource, as far as it can be read.
+pub(super) fn custom(resource: &ApiResource, object: &DynamicObject) -> Stored {
+    let reference = reference(&resource.kind, &object.metadata);
+    let read = match serde_json::to_value(object) {
+        Ok(value) => read(&resource.kind, &value, UnknownFields::Ignore),
+        Err(error) => Err(vec![Problem::new(reference.clone(), "", "", error.to_string())]),
+    };
+    let status = || serde_json::from_value(object.data.get("status")?.clone()).ok();
+    let pool_status = if resource.kind == "IPAddressPool" { status() } else { None };
+    configured(reference, &object.metadata, read, pool_status)
+}
+
+/// The ConfigMap `config`, which may be somebody else's.
+pub(super) fn config_map(map: &core::ConfigMap) -> Option<Stored> {
+    let text = map.data.as_ref()?.get("config")?;
+    let reference = reference("ConfigMap", &map.metadata);
+    let read = legacy::from_config_map(text, reference.clone());
+    if read.is_err() && !legacy::mentions_known_key(text) {
+        return None;
+    }
+    Some(configured(reference, &map.metadata, read, None))
+}
+
+/// Of a Secret nothing is kept but its type and whether a password is there.
+pub(super) fn secret(secret: &core::Secret) -> Stored {
+    let facts = SecretFacts {
+        secret_type: secret.type_.clone().unwrap_or_default(),
+        has_password: secret.data.as_ref().is_some_and(|data| data.contains_key("password")),
+    };
+    let name = secret.metadata.name.clone().unwrap_or_default();
+    let resources = Resources { secrets: BTreeMap::from([(name, facts)]), ..Resources::default() };
+    configured(reference("Secret", &secret.metadata), &secret.metadata, Ok(resources), None)
+}
+
+fn reference(kind: &str, metadata: &ObjectMeta) -> ObjectRef {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let reference = ObjectRef::new(&*resource.kind, text(&metadata.namespace), text(&metadata.name));
-    let (resources, problems) = match read(resource, object) {
+    ObjectRef::new(kind, text(&metadata.namespace), text(&metadata.name))
+}
+
+fn configured(
+    object: ObjectRef,
+    metadata: &ObjectMeta,
+    read: Result<Resources, Vec<Problem>>,
+    pool_status: Option<v1beta1::IPAddressPoolStatus>,
+) -> Stored {
+    let (resources, problems) = match read {
         Ok(resources) => (resources, Vec::new()),
         Err(problems) => (Resources::default(), problems),
     };
-    let status = || serde_json::from_value(object.data.get("status")?.clone()).ok();
-    Stored::Config(Box::new(Configured {
-        object: reference,
-        uid: text(&metadata.uid),
-        resources,
-        problems,
-        pool_status: if resource.kind == "IPAddressPool" { status() } else { None },
-    }))
+    let uid = metadata.uid.clone().unwrap_or_default();
+    Stored::Config(Box::new(Configured { object, uid, resources, problems, pool_status }))
 }
 
-/// What an object of the configuration says.
-fn read(resource: &ApiResource, object: &DynamicObject) -> Result<Resources, Vec<Problem>> {
-    let name = object.metadata.name.clone().unwrap_or_default();
-    let reference = ObjectRef::new(&*resource.kind, object.metadata.namespace.clone().unwrap_or_default(), &*name);
-    let origin = ferrolb_config::Origin::resource(&reference.kind, &reference.namespace, &name);
-    let labels = object.metadata.labels.clone().unwrap_or_default();
-    let spec = object.data.get("spec").cloned().unwrap_or_else(|| serde_json::json!({}));
-    let wrong = |error: serde_json::Error| vec![Problem::new(reference.clone(), "spec", "", error.to_string())];
-    let mut resources = Resources::default();
-    match resource.kind.as_str() {
-        "IPAddressPool" => {
-            let spec = serde_json::from_value(spec).map_err(wrong)?;
-            resources.pools.push(ferrolb_config::Resource { origin, name, labels, spec });
-        }
-        _ => {
-            let spec = serde_json::from_value(spec).map_err(wrong)?;
-            resources.l2_advertisements.push(ferrolb_config::Resource { origin, name, labels, spec });
-        }
-    }
-    Ok(resources)
-}
-
-pub(super) fn key(metadata: &kube::core::ObjectMeta) -> ObjectKey {
+pub(super) fn key(metadata: &ObjectMeta) -> ObjectKey {
     ObjectKey::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
 }

@@ -220,13 +220,14 @@ impl State {
             ..Cluster::default()
         };
         for (kind, table) in &self.tables {
-            if table.unknown {
-                cluster.problems.extend(kind.unknown());
+            if let (true, Kind::Custom(custom)) = (table.unknown, kind) {
+                cluster.problems.push(custom.unknown());
             }
             for (key, stored) in &table.objects {
                 match stored {
                     Stored::Service(_) | Stored::Endpoints(..) => break,
                     Stored::Node(node) => {
+                        cluster.resources.nodes.insert(key.name.clone(), node.labels.clone());
                         cluster.nodes.insert(key.name.clone(), Arc::clone(node));
                     }
                     Stored::Namespace(labels) => {

@@ -5,10 +5,11 @@ use ferrolb_api::v1beta1::IPAddressPoolSpec;
 use ferrolb_config::{Origin, Resource};
 use k8s_openapi::api::core::v1 as core;
 
-use super::super::kind;
+use super::super::kind::{self, Custom};
 use super::*;
 
-const KINDS: [Kind; 3] = [Kind::Service, Kind::EndpointSlice, Kind::Pool];
+const POOL: Kind = Kind::Custom(Custom::Pool);
+const KINDS: [Kind; 3] = [Kind::Service, Kind::EndpointSlice, POOL];
 
 fn key(name: &str) -> ObjectKey {
     ObjectKey::new("default", name)
@@ -44,7 +45,7 @@ fn listed(services: &[(&str, Stored)], pools: &[Stored]) -> State {
     let mut state = State::new("lb", &KINDS);
     list(&mut state, Kind::Service, 0, services.iter().map(|(name, stored)| (key(name), stored.clone())));
     list(&mut state, Kind::EndpointSlice, 0, []);
-    list(&mut state, Kind::Pool, 0, pools.iter().map(|stored| (ObjectKey::new("lb", "pool"), stored.clone())));
+    list(&mut state, POOL, 0, pools.iter().map(|stored| (ObjectKey::new("lb", "pool"), stored.clone())));
     state
 }
 
@@ -67,9 +68,9 @@ fn nothing_counts_before_every_kind_was_listed() {
     list(&mut state, Kind::Service, 0, [(key("web"), service("1"))]);
     list(&mut state, Kind::EndpointSlice, 0, []);
     assert!(!state.is_complete());
-    state.apply(Kind::Pool, Change::Begin(0));
+    state.apply(POOL, Change::Begin(0));
     assert!(!state.is_complete(), "half a list is no list");
-    assert!(state.apply(Kind::Pool, Change::Complete), "that everything is known is news");
+    assert!(state.apply(POOL, Change::Complete), "that everything is known is news");
     assert!(state.is_complete());
     assert_eq!(names(&state.cluster()), ["web"]);
 }
@@ -126,13 +127,13 @@ fn the_endpoints_of_all_slices_of_a_service_count_together() {
 fn what_cannot_be_read_says_what_it_said_before() {
     let mut state = listed(&[], &[pool("192.0.2.0/24", None)]);
     let key = ObjectKey::new("lb", "pool");
-    state.apply(Kind::Pool, Change::Applied(key.clone(), pool("", Some("is nonsense"))));
+    state.apply(POOL, Change::Applied(key.clone(), pool("", Some("is nonsense"))));
     let cluster = state.cluster();
     assert_eq!(cluster.resources.pools[0].spec.addresses, ["192.0.2.0/24"]);
     assert!(!cluster.is_complete_for_allocation());
-    list(&mut state, Kind::Pool, 0, [(key.clone(), pool("", Some("is nonsense still")))]);
+    list(&mut state, POOL, 0, [(key.clone(), pool("", Some("is nonsense still")))]);
     assert_eq!(state.cluster().resources.pools.len(), 1, "also when it is listed anew");
-    state.apply(Kind::Pool, Change::Applied(key, pool("198.51.100.0/24", None)));
+    state.apply(POOL, Change::Applied(key, pool("198.51.100.0/24", None)));
     let cluster = state.cluster();
     assert_eq!(cluster.resources.pools[0].spec.addresses, ["198.51.100.0/24"]);
     assert!(cluster.is_complete_for_allocation());
@@ -143,8 +144,8 @@ fn a_kind_that_the_api_server_does_not_know_is_a_problem_until_it_does() {
     let mut state = State::new("lb", &KINDS);
     list(&mut state, Kind::Service, 0, []);
     list(&mut state, Kind::EndpointSlice, 0, []);
-    assert!(state.apply(Kind::Pool, Change::Unknown));
-    assert!(!state.apply(Kind::Pool, Change::Unknown), "told once");
+    assert!(state.apply(POOL, Change::Unknown));
+    assert!(!state.apply(POOL, Change::Unknown), "told once");
     assert!(state.is_complete());
     let cluster = state.cluster();
     let sentences: Vec<String> = cluster.problems.iter().map(ToString::to_string).collect();
@@ -153,7 +154,7 @@ fn a_kind_that_the_api_server_does_not_know_is_a_problem_until_it_does() {
         "{sentences:?}"
     );
     assert!(!cluster.is_complete_for_allocation(), "nobody knows what the pools would be");
-    assert!(list(&mut state, Kind::Pool, 0, []));
+    assert!(list(&mut state, POOL, 0, []));
     assert!(state.cluster().is_complete_for_allocation());
 }
 
@@ -161,7 +162,7 @@ fn a_kind_that_the_api_server_does_not_know_is_a_problem_until_it_does() {
 fn a_state_is_as_recent_as_its_oldest_list() {
     let mut state = listed(&[], &[]);
     assert_eq!(state.cluster().refreshed, 0);
-    for (kind, expected) in [(Kind::Service, 0), (Kind::EndpointSlice, 0), (Kind::Pool, 3)] {
+    for (kind, expected) in [(Kind::Service, 0), (Kind::EndpointSlice, 0), (POOL, 3)] {
         assert!(list(&mut state, kind, 3, []), "that a list is recent is news");
         assert_eq!(state.cluster().refreshed, expected);
     }

@@ -65,10 +65,19 @@ impl Hub {
                 let labels = |object: PartialObjectMeta<core::Namespace>| object.metadata.labels.unwrap_or_default();
                 self.run(kind, api, all, |object| Some(Stored::Namespace(labels(object)))).await;
             }
-            Kind::Pool | Kind::L2Advertisement => {
-                let Some(resource) = kind.custom() else { return };
+            Kind::ConfigMap => {
+                let api = Api::<core::ConfigMap>::namespaced(client, &self.namespace);
+                let named = all.fields("metadata.name=config");
+                self.run(kind, api, named, |object| kind::config_map(&object)).await;
+            }
+            Kind::Secret => {
+                let api = Api::<core::Secret>::namespaced(client, &self.namespace);
+                self.run(kind, api, all, |object| Some(kind::secret(&object))).await;
+            }
+            Kind::Custom(custom) => {
+                let resource = custom.resource();
                 let api = Api::<DynamicObject>::namespaced_with(client, &self.namespace, &resource);
-                self.run(kind, api, all, |object| Some(kind::configured(&resource, &object))).await;
+                self.run(kind, api, all, |object| Some(kind::custom(&resource, &object))).await;
             }
         }
     }
@@ -131,7 +140,7 @@ impl Hub {
             | watcher::Error::WatchFailed(_)
             | watcher::Error::NoResourceVersion => None,
         };
-        if kind.custom().is_some() && status.is_some_and(|status| status.code == 404) {
+        if matches!(kind, Kind::Custom(_)) && status.is_some_and(|status| status.code == 404) {
             return (true, UNKNOWN_PAUSE);
         }
         // "Gone" is how the API server asks for a new list.

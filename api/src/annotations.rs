@@ -11,6 +11,9 @@ pub const ALLOW_SHARED_IP: &str = "metallb.io/allow-shared-ip";
 /// Written by the controller: the pool that the addresses came from.
 pub const ALLOCATED_FROM_POOL: &str = "metallb.io/ip-allocated-from-pool";
 
+/// Written by MetalLB of old for [`ALLOCATED_FROM_POOL`]; never written any more.
+pub const LEGACY_ALLOCATED_FROM_POOL: &str = "metallb.universe.tf/ip-allocated-from-pool";
+
 /// Prefix of the annotations of old; they still count where the new one is absent.
 pub const LEGACY_PREFIX: &str = "metallb.universe.tf/";
 

@@ -39,6 +39,11 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     .collect()
 }
 
+/// Name of `crd`, `<plural>.<group>`.
+pub fn name(crd: &CustomResourceDefinition) -> String {
+    format!("{}.{}", crd.spec.names.plural, crd.spec.group)
+}
+
 /// Has the API server call the webhook of Service `service` in `namespace`, path [`CONVERSION_PATH`], for objects of
 /// `crd` that are wanted in another version. `ca_bundle`: PEM certificates that the webhook's own is checked against;
 /// `None` leaves that to whoever owns the certificates.

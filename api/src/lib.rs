@@ -5,7 +5,9 @@
 //! group `ferrolb.io`, never in these kinds.
 
 pub mod annotations;
+pub mod conversion;
 pub mod crds;
+pub mod labels;
 pub mod v1beta1;
 pub mod v1beta2;
 

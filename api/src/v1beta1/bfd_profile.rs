@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
     group = "metallb.io",
     version = "v1beta1",
     kind = "BFDProfile",
+    doc = "Parameters of BFD for the sessions whose `BGPPeer` names this profile.",
     plural = "bfdprofiles",
     singular = "bfdprofile",
     namespaced,

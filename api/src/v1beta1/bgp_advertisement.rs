@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
     group = "metallb.io",
     version = "v1beta1",
     kind = "BGPAdvertisement",
+    doc = "Announces the addresses of some pools by BGP from every node that may.",
     plural = "bgpadvertisements",
     singular = "bgpadvertisement",
     namespaced,

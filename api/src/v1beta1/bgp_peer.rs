@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
     group = "metallb.io",
     version = "v1beta1",
     kind = "BGPPeer",
+    doc = "A router that the nodes speak BGP with, in the older form.",
     plural = "bgppeers",
     singular = "bgppeer",
     namespaced,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
     group = "metallb.io",
     version = "v1beta1",
     kind = "Community",
+    doc = "Gives names to BGP communities. All objects of this kind share one space of names.",
     plural = "communities",
     singular = "community",
     namespaced,

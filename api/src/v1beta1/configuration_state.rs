@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
     group = "metallb.io",
     version = "v1beta1",
     kind = "ConfigurationState",
+    doc = "Whether a component could take over the configuration as it stands.",
     plural = "configurationstates",
     singular = "configurationstate",
     namespaced,

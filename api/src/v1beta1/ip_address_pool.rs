@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
     group = "metallb.io",
     version = "v1beta1",
     kind = "IPAddressPool",
+    doc = "Addresses that may be given to Services of type `LoadBalancer`.",
     plural = "ipaddresspools",
     singular = "ipaddresspool",
     namespaced,

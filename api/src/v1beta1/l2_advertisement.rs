@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
     group = "metallb.io",
     version = "v1beta1",
     kind = "L2Advertisement",
+    doc = "Announces the addresses of some pools by ARP and NDP from one node at a time.",
     plural = "l2advertisements",
     singular = "l2advertisement",
     namespaced,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
     group = "metallb.io",
     version = "v1beta2",
     kind = "BGPPeer",
+    doc = "A router that the nodes speak BGP with.",
     plural = "bgppeers",
     singular = "bgppeer",
     namespaced,

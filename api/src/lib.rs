@@ -5,6 +5,7 @@
 //! group `ferrolb.io`, never in these kinds.
 
 pub mod annotations;
+pub mod calico;
 pub mod conversion;
 pub mod crds;
 pub mod labels;

@@ -1,5 +1,4 @@
 //! The CRDs that are installed are those that the types give.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,4 @@
 //! `BGPPeer` goes from one version to the other and back without losing anything that is said in it.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ferrolb_api::conversion::{ConversionError, KEPT_FIELDS, convert_bgp_peer, to_v1beta1, to_v1beta2};
 use ferrolb_api::{v1beta1, v1beta2};

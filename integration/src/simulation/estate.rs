@@ -165,6 +165,6 @@ fn resources() -> Resources {
             labels: BTreeMap::new(),
             spec: L2AdvertisementSpec::default(),
         }],
-        problems: Vec::new(),
+        ..Resources::default()
     }
 }

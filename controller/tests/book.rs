@@ -125,7 +125,7 @@ fn a_full_pool_says_so_once_and_serves_as_soon_as_an_address_is_free() {
     assert_eq!(reasons(&changes), ["IPAllocated", "AllocationFailed"]);
     assert_eq!(
         changes.notices[1].1.message,
-        "Failed to allocate IP for \"default/second\": no available IPs: pool \"default\": 1 of its 1 IPv4 addresses are in use"
+        "Failed to allocate IP for \"default/second\": no available IPs: pool \"default\": 1 of its 1 IPv4 addresses are in use; held by default/first"
     );
     world.web("third");
     assert_eq!(reasons(&world.update()), ["AllocationFailed"], "the second's failure is told once");

@@ -1,11 +1,13 @@
 //! Gives every Service of type LoadBalancer its addresses and keeps its status true.
 //!
 //! [`allocator`] knows who holds which address, [`converge`] what a Service should hold; both are pure. [`book`] runs
-//! them over all Services of a moment; [`run`] reads the source, writes status and publishes events.
+//! them over all Services of a moment; [`lease`] says which of several controllers acts; [`run`] reads the source,
+//! writes status and publishes events.
 
 pub mod allocator;
 pub mod book;
 pub mod converge;
+pub mod lease;
 pub mod metrics;
 mod request;
 pub mod run;

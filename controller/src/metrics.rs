@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ferrolb_source::Family;
 use prometheus::{GaugeVec, IntCounter, IntGauge, Opts, Registry};
 
-use crate::allocator::{Allocator, Count};
+use crate::allocator::Allocator;
 
 /// What `/metrics` shows of the controller.
 #[derive(Debug, Clone)]
@@ -20,6 +20,7 @@ pub struct Metrics {
     pub config_stale: IntGauge,
     total: [GaugeVec; 3],
     in_use: [GaugeVec; 3],
+    services: GaugeVec,
     pools: BTreeSet<String>,
 }
 
@@ -32,14 +33,14 @@ impl Metrics {
     /// A name is taken in this registry.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         let client = |name: &str| format!("metallb_k8s_client_{name}");
+        let gauge = |name: &str, help: &str| -> prometheus::Result<GaugeVec> {
+            let gauge = GaugeVec::new(Opts::new(format!("metallb_allocator_{name}"), help), &["pool"])?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
         let gauges = |kind: &str, help: &str| -> prometheus::Result<[GaugeVec; 3]> {
-            let gauge = |family: &str| -> prometheus::Result<GaugeVec> {
-                let name = format!("metallb_allocator_{family}addresses_{kind}");
-                let gauge = GaugeVec::new(Opts::new(name, help), &["pool"])?;
-                registry.register(Box::new(gauge.clone()))?;
-                Ok(gauge)
-            };
-            Ok([gauge("")?, gauge("ipv4_")?, gauge("ipv6_")?])
+            let of = |family: &str| gauge(&format!("{family}addresses_{kind}"), help);
+            Ok([of("")?, of("ipv4_")?, of("ipv6_")?])
         };
         let metrics = Self {
             updates: IntCounter::new(client("updates_total"), "States of the source that were worked on")?,
@@ -48,6 +49,7 @@ impl Metrics {
             config_stale: IntGauge::new(client("config_stale_bool"), "1 if the newest configuration was refused")?,
             total: gauges("total", "Addresses of the pool")?,
             in_use: gauges("in_use_total", "Distinct addresses of the pool that are in use")?,
+            services: gauge("services_allocated_total", "Services that hold an address of the pool")?,
             pools: BTreeSet::new(),
         };
         registry.register(Box::new(metrics.updates.clone()))?;
@@ -61,7 +63,7 @@ impl Metrics {
     pub fn pools(&mut self, allocator: &Allocator) {
         let now: BTreeSet<String> = allocator.pool_names().map(str::to_owned).collect();
         for gone in self.pools.difference(&now) {
-            for gauge in self.total.iter().chain(&self.in_use) {
+            for gauge in self.total.iter().chain(&self.in_use).chain([&self.services]) {
                 // It was never there if it is not there now.
                 drop(gauge.remove_label_values(&[gone]));
             }
@@ -69,11 +71,13 @@ impl Metrics {
         for pool in &now {
             let count = |family| allocator.count(pool, family).unwrap_or_default();
             let (v4, v6) = (count(Family::V4), count(Family::V6));
-            let both = Count { used: v4.used + v6.used, total: v4.total.saturating_add(v6.total) };
-            for ((total, in_use), count) in self.total.iter().zip(&self.in_use).zip([both, v4, v6]) {
-                total.with_label_values(&[pool]).set(approximate(count.total));
-                in_use.with_label_values(&[pool]).set(approximate(count.used));
+            let total = [v4.total.saturating_add(v6.total), v4.total, v6.total];
+            let used = [v4.used + v6.used, v4.used, v6.used];
+            for (gauge, count) in self.total.iter().zip(total).chain(self.in_use.iter().zip(used)) {
+                gauge.with_label_values(&[pool]).set(approximate(count));
             }
+            let services = u128::try_from(allocator.services(pool)).unwrap_or(u128::MAX);
+            self.services.with_label_values(&[pool]).set(approximate(services));
         }
         self.pools = now;
     }

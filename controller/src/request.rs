@@ -3,18 +3,26 @@
 use std::net::IpAddr;
 
 use ferrolb_api::annotations::{self, ADDRESS_POOL, ALLOW_SHARED_IP, LOAD_BALANCER_IPS};
+use ferrolb_config::legacy::resource_name;
 use ferrolb_source::{Family, Service};
 use thiserror::Error;
 
-use crate::allocator::Sharing;
+use crate::allocator::{Addresses, Allocator, PoolId, Sharing};
 
-/// What a Service asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Request {
-    /// Exactly these addresses, IPv4 before IPv6; empty: any.
-    pub(crate) ips: Vec<IpAddr>,
-    /// Addresses of this pool.
-    pub(crate) pool: Option<String>,
+/// A pool that a Service wants its addresses from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PoolRequest<'a> {
+    /// Its name as the Service says it.
+    pub(crate) written: &'a str,
+}
+
+// === impl PoolRequest ===
+
+impl PoolRequest<'_> {
+    /// The pool of this name, else the one that a pool of this name became when its legacy configuration was converted.
+    pub(crate) fn resolve(&self, allocator: &Allocator) -> Option<PoolId> {
+        allocator.pool(self.written).or_else(|| allocator.pool(&resource_name(self.written)))
+    }
 }
 
 /// A request that cannot be understood.
@@ -30,32 +38,47 @@ pub(crate) enum RequestError {
     Families(String),
 }
 
-pub(crate) fn request(service: &Service) -> Result<Request, RequestError> {
-    let pool = annotations::get(&service.annotations, ADDRESS_POOL).filter(|pool| !pool.is_empty());
-    let annotation = annotations::get(&service.annotations, LOAD_BALANCER_IPS).filter(|text| !text.is_empty());
-    let ips = match (annotation, service.requested_ip.as_deref()) {
-        (Some(_), Some(_)) => return Err(RequestError::Both),
-        (None, None) => Vec::new(),
+/// The pool that is asked for, if one is.
+pub(crate) fn pool(service: &Service) -> Option<PoolRequest<'_>> {
+    let written = annotation(service, ADDRESS_POOL)?;
+    Some(PoolRequest { written })
+}
+
+/// The addresses that are asked for, IPv4 before IPv6; empty: any will do.
+pub(crate) fn addresses(service: &Service) -> Result<Addresses, RequestError> {
+    match (annotation(service, LOAD_BALANCER_IPS), service.requested_ip.as_deref()) {
+        (Some(_), Some(_)) => Err(RequestError::Both),
+        (None, None) => Ok(Addresses::new()),
         (None, Some(text)) => {
-            vec![text.trim().parse().map_err(|_none| RequestError::LoadBalancerIp(text.to_owned()))?]
+            let ip = text.trim().parse().map_err(|_none| RequestError::LoadBalancerIp(text.to_owned()))?;
+            Ok(Addresses::from_slice(&[ip]))
         }
         (Some(text), None) => {
-            let parse = |part: &str| part.trim().parse().map_err(|_none| RequestError::Address(part.trim().to_owned()));
-            let mut ips: Vec<IpAddr> = text.split(',').map(parse).collect::<Result<_, _>>()?;
+            let parse = |part: &str| -> Result<IpAddr, RequestError> {
+                part.trim().parse().map_err(|_none| RequestError::Address(part.trim().to_owned()))
+            };
+            let mut ips: Addresses = text.split(',').map(parse).collect::<Result<_, _>>()?;
             ips.sort_unstable();
             match ips.as_slice() {
                 [_] => {}
                 [first, second] if Family::of(*first) != Family::of(*second) => {}
                 _ => return Err(RequestError::Families(text.to_owned())),
             }
-            ips
+            Ok(ips)
         }
-    };
-    Ok(Request { ips, pool: pool.map(str::to_owned) })
+    }
 }
 
 /// What the Service shares its address on, if it does.
 pub(crate) fn sharing(service: &Service) -> Option<Sharing> {
-    let key = annotations::get(&service.annotations, ALLOW_SHARED_IP).filter(|key| !key.is_empty())?;
-    Some(Sharing::of(key, service))
+    Some(Sharing::of(annotation(service, ALLOW_SHARED_IP)?, service))
+}
+
+/// An annotation that says something. One that is present and empty says nothing, and silences its forerunner.
+fn annotation<'a>(service: &'a Service, key: &str) -> Option<&'a str> {
+    // Most Services say nothing at all, and this is asked of every one.
+    if service.annotations.is_empty() {
+        return None;
+    }
+    annotations::get(&service.annotations, key).filter(|value| !value.is_empty())
 }

@@ -8,9 +8,16 @@ use std::sync::Arc;
 
 use ferrolb_config::{Config, Origin, Resource, Resources, parse};
 use ferrolb_controller::Book;
-use ferrolb_controller::book::{Change, Changes};
+use ferrolb_controller::book::{Change, Told};
 use ferrolb_source::{Age, Cluster, ClusterIps, ObjectKey, Service};
 use proptest::prelude::*;
+
+/// What the book asks for.
+#[derive(Debug, Default, PartialEq)]
+struct Changes {
+    statuses: Vec<Change>,
+    notices: Vec<Told>,
+}
 
 #[derive(Default)]
 struct World {
@@ -53,9 +60,10 @@ impl World {
 
     /// Runs the book, and shows it what it wrote, as the source would.
     fn update(&mut self) -> Changes {
-        let changes = self.book.update(&self.cluster, &self.config);
-        for Change { key, status, .. } in &changes.statuses {
-            self.book.written(key, status, String::new());
+        let notices = self.book.update(&self.cluster, &self.config);
+        let statuses: Vec<Change> = std::iter::from_fn(|| self.book.next_unwritten()).collect();
+        for Change { key, status, .. } in &statuses {
+            self.book.written(key, status);
             if let Some(service) = self.cluster.services.get_mut(key) {
                 let mut shown = (**service).clone();
                 shown.ingress.clone_from(&status.ips);
@@ -67,7 +75,7 @@ impl World {
                 *service = Arc::new(shown);
             }
         }
-        changes
+        Changes { statuses, notices }
     }
 
     fn restart(&mut self) {
@@ -125,7 +133,7 @@ fn a_full_pool_says_so_once_and_serves_as_soon_as_an_address_is_free() {
     assert_eq!(reasons(&changes), ["IPAllocated", "AllocationFailed"]);
     assert_eq!(
         changes.notices[1].1.message,
-        "Failed to allocate IP for \"default/second\": no available IPs: pool \"default\": 1 of its 1 IPv4 addresses are in use"
+        "Failed to allocate IP for \"default/second\": no available IPs: pool \"default\": 1 of its 1 IPv4 addresses are in use; held by default/first"
     );
     world.web("third");
     assert_eq!(reasons(&world.update()), ["AllocationFailed"], "the second's failure is told once");

@@ -137,14 +137,12 @@ pub fn open_directory(
 }
 
 /// Opens the Kubernetes API: watches it until `shutdown`. The first state is [`reading`](Cluster::reading); an API
-/// server that cannot be reached is waited for.
-///
-/// `namespace` is the one of the configuration objects; `None`: that of the own pod, else the default.
+/// server that cannot be reached is waited for. `namespace` is the one of the configuration objects.
 pub fn open_kubernetes(
     client: &kube::Client,
     audience: kubernetes::Audience,
     identity: kubernetes::Identity,
-    namespace: Option<String>,
+    namespace: String,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
 ) -> Source {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use ferrolb_api::annotations;
 use ferrolb_config::Labels;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -143,6 +144,8 @@ pub struct Service {
     pub class: Option<String>,
     /// `spec.loadBalancerIP`.
     pub requested_ip: Option<String>,
+    /// `spec.clusterIPs` as written.
+    pub cluster_ips: Vec<IpAddr>,
     /// The families of its cluster IPs; empty while it has none.
     pub cluster_families: Vec<Family>,
     /// `spec.ipFamilies`.
@@ -190,10 +193,11 @@ impl Service {
             Some(list) if !list.is_empty() => list.iter().collect(),
             _ => spec.cluster_ip.iter().filter(|ip| !ip.is_empty()).collect(),
         };
+        let own: Vec<IpAddr> = written.iter().filter_map(|ip| ip.parse().ok()).collect();
         let cluster_families = if written.is_empty() && cluster_ips == ClusterIps::Defaulted {
             defaulted(&families, family_policy)
         } else {
-            written.iter().filter_map(|ip| ip.parse().ok()).map(Family::of).collect()
+            own.iter().copied().map(Family::of).collect()
         };
         let families = if families.is_empty() { cluster_families.clone() } else { families };
         let port = |port: &core::ServicePort| Port {
@@ -213,6 +217,7 @@ impl Service {
             load_balancer: spec.type_.as_deref() == Some("LoadBalancer"),
             class: spec.load_balancer_class,
             requested_ip: spec.load_balancer_ip.filter(|ip| !ip.is_empty()),
+            cluster_ips: own,
             cluster_families,
             families,
             family_policy,
@@ -288,6 +293,8 @@ pub struct Node {
     pub labels: Labels,
     /// `status.addresses` of type `InternalIP`, in order.
     pub internal_ips: Vec<IpAddr>,
+    /// `spec.podCIDRs`, or `spec.podCIDR` where there is only that.
+    pub pod_cidrs: Vec<IpNet>,
     /// Whether the condition `NetworkUnavailable` is true.
     pub network_unavailable: bool,
 }
@@ -299,9 +306,13 @@ impl Node {
         let addresses = status.addresses.unwrap_or_default();
         let internal = addresses.iter().filter(|address| address.type_ == "InternalIP");
         let conditions = status.conditions.unwrap_or_default();
+        let spec = node.spec.as_ref();
+        let cidrs = spec.and_then(|spec| spec.pod_cidrs.as_deref()).filter(|list| !list.is_empty());
+        let cidrs = cidrs.or_else(|| spec.and_then(|spec| spec.pod_cidr.as_ref()).map(std::slice::from_ref));
         Self {
             labels: node.metadata.labels.clone().unwrap_or_default(),
             internal_ips: internal.filter_map(|address| address.address.parse().ok()).collect(),
+            pod_cidrs: cidrs.into_iter().flatten().filter_map(|cidr| cidr.parse().ok()).collect(),
             network_unavailable: conditions.iter().any(|c| c.type_ == "NetworkUnavailable" && c.status == "True"),
         }
     }

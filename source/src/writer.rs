@@ -179,7 +179,7 @@ impl Writer {
     }
 
     /// Writes a Service's addresses (none: it has no address any more) and the pool they came from, if it still is the
-    /// version that they were chosen for; what its `resourceVersion` is then.
+    /// version that they were chosen for.
     ///
     /// # Errors
     /// The state before is kept.
@@ -189,9 +189,9 @@ impl Writer {
         version: &Version,
         ingress: &[IpAddr],
         pool: Option<&str>,
-    ) -> Result<String, WriteError> {
+    ) -> Result<(), WriteError> {
         match &self.0 {
-            Target::Directory(directory) => directory.write_service(key, ingress, pool).map(|()| String::new()),
+            Target::Directory(directory) => directory.write_service(key, ingress, pool),
             Target::Kubernetes(api, _) => api.write_service(key, version, ingress, pool).await,
         }
     }

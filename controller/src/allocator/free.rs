@@ -1,10 +1,16 @@
 //! The free addresses of a pool as intervals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ferrolb_config::addresses::{AddressRange, count_buggy, is_buggy};
 use ferrolb_source::Family;
+
+use super::pool::PerFamily;
+
+/// An address of a pool: the number of its range and itself as a number. Their order is the one in which addresses are
+/// handed out.
+pub(super) type Place = (usize, u128);
 
 /// The free addresses of one pool. No interval begins or ends with an address that is left out, so that the first one
 /// is found without stepping over any.
@@ -12,13 +18,15 @@ use ferrolb_source::Family;
 pub(super) struct Free {
     ranges: Vec<Range>,
     avoid_buggy_ips: bool,
+    /// Ranges in which something is free: a pool of many full ones is not searched.
+    open: PerFamily<BTreeSet<usize>>,
 }
 
 #[derive(Debug)]
 struct Range {
     span: AddressRange,
     family: Family,
-    /// First to last of each interval, both included.
+    /// First of each interval by its last, both included: handing out the lowest address leaves the key as it is.
     intervals: BTreeMap<u128, u128>,
 }
 
@@ -26,73 +34,56 @@ struct Range {
 
 impl Free {
     pub(super) fn new(ranges: &[AddressRange], avoid_buggy_ips: bool) -> Self {
-        let ranges = ranges.iter().map(|range| {
-            let family = Family::of(range.first());
-            Range { span: *range, family, intervals: BTreeMap::new() }
-        });
-        let mut free = Self { ranges: ranges.collect(), avoid_buggy_ips };
-        for range in &mut free.ranges {
-            let (first, last) = (number(range.span.first()), number(range.span.last()));
-            range.insert(first, last, avoid_buggy_ips);
+        let range = |span: &AddressRange| {
+            let mut range = Range { span: *span, family: Family::of(span.first()), intervals: BTreeMap::new() };
+            range.insert(number(span.first()), number(span.last()), avoid_buggy_ips);
+            range
+        };
+        let ranges: Vec<Range> = ranges.iter().map(range).collect();
+        let mut open = PerFamily::<BTreeSet<usize>>::default();
+        for (index, range) in ranges.iter().enumerate().filter(|(_, range)| !range.intervals.is_empty()) {
+            open.of_mut(range.family).insert(index);
         }
-        free
+        Self { ranges, avoid_buggy_ips, open }
     }
 
     /// The first free address of a family, in order of the ranges.
-    pub(super) fn first(&self, family: Family) -> Option<IpAddr> {
-        let mut ranges = self.ranges.iter().filter(|range| range.family == family);
-        ranges.find_map(|range| range.intervals.first_key_value().map(|(first, _)| address(*first, family)))
+    pub(super) fn first(&self, family: Family) -> Option<Place> {
+        let index = *self.open.of(family).first()?;
+        let (_, first) = self.ranges.get(index)?.intervals.first_key_value()?;
+        Some((index, *first))
     }
 
-    /// Which range an address lies in: what comes first in the pool is used first.
-    pub(super) fn position(&self, ip: IpAddr) -> usize {
-        self.ranges.iter().position(|range| range.span.contains(ip)).unwrap_or(usize::MAX)
+    /// The address at a place.
+    pub(super) fn address(&self, (index, number): Place) -> Option<IpAddr> {
+        self.ranges.get(index).map(|range| address(number, range.family))
     }
 
-    pub(super) fn take(&mut self, ip: IpAddr) {
+    /// The addresses of a family in the order in which they are handed out, whether they are free or not.
+    pub(super) fn all(&self, family: Family) -> impl Iterator<Item = IpAddr> {
+        let ranges = self.ranges.iter().filter(move |range| range.family == family);
+        let all = ranges.flat_map(move |range| {
+            (number(range.span.first())..=number(range.span.last())).map(move |number| address(number, family))
+        });
+        all.filter(|ip| !(self.avoid_buggy_ips && is_buggy(*ip)))
+    }
+
+    pub(super) fn take(&mut self, (index, number): Place) {
         let avoid = self.avoid_buggy_ips;
-        let Some(range) = self.ranges.iter_mut().find(|range| range.span.contains(ip)) else { return };
-        let ip = number(ip);
-        let Some((&first, &last)) = range.intervals.range(..=ip).next_back().filter(|(_, last)| **last >= ip) else {
-            return;
-        };
-        range.intervals.remove(&first);
-        if first < ip {
-            range.insert(first, ip - 1, avoid);
-        }
-        if ip < last {
-            range.insert(ip + 1, last, avoid);
+        let Some(range) = self.ranges.get_mut(index) else { return };
+        range.take(number, avoid);
+        if range.intervals.is_empty() {
+            self.open.of_mut(range.family).remove(&index);
         }
     }
 
-    pub(super) fn give_back(&mut self, ip: IpAddr) {
+    pub(super) fn give_back(&mut self, (index, number): Place) {
         let avoid = self.avoid_buggy_ips;
-        let Some(range) = self.ranges.iter_mut().find(|range| range.span.contains(ip)) else { return };
-        let (lowest, highest) = (number(range.span.first()), number(range.span.last()));
-        let (mut first, mut last) = (number(ip), number(ip));
-        // Left-out addresses next to it may lie between it and the free interval that it joins.
-        let skipped = |n: u128| avoid && is_buggy(address(n, range.family));
-        let mut below = first;
-        while below > lowest && skipped(below - 1) {
-            below -= 1;
+        let Some(range) = self.ranges.get_mut(index) else { return };
+        if range.intervals.is_empty() {
+            self.open.of_mut(range.family).insert(index);
         }
-        if below > lowest
-            && let Some((&start, &end)) = range.intervals.range(..below).next_back()
-            && end == below - 1
-        {
-            first = start;
-        }
-        let mut above = last;
-        while above < highest && skipped(above + 1) {
-            above += 1;
-        }
-        if above < highest
-            && let Some(&end) = range.intervals.get(&(above + 1))
-        {
-            last = end;
-            range.intervals.remove(&(above + 1));
-        }
-        range.intervals.insert(first, last);
+        range.give_back(number, avoid);
     }
 
     /// How many addresses of a family the pool has in all.
@@ -108,25 +99,71 @@ impl Free {
 // === impl Range ===
 
 impl Range {
+    fn skipped(&self, number: u128, avoid: bool) -> bool {
+        avoid && is_buggy(address(number, self.family))
+    }
+
     /// Adds an interval without the left-out addresses at its ends; there are never more than two in a row.
     fn insert(&mut self, mut first: u128, mut last: u128, avoid: bool) {
-        let skipped = |n: u128| avoid && is_buggy(address(n, self.family));
-        while first <= last && skipped(first) {
-            if first == last {
-                return;
-            }
+        while first < last && self.skipped(first, avoid) {
             first += 1;
         }
-        while last > first && skipped(last) {
+        while first < last && self.skipped(last, avoid) {
             last -= 1;
         }
-        if first <= last {
-            self.intervals.insert(first, last);
+        if !self.skipped(first, avoid) {
+            self.intervals.insert(last, first);
+        }
+    }
+
+    fn take(&mut self, number: u128, avoid: bool) {
+        let Some((&last, &first)) = self.intervals.range(number..).next().filter(|(_, first)| **first <= number) else {
+            return;
+        };
+        if number == last {
+            self.intervals.remove(&last);
+            if first < number {
+                self.insert(first, number - 1, avoid);
+            }
+            return;
+        }
+        // The last one is never left out, so this ends at the latest there.
+        let mut above = number + 1;
+        while self.skipped(above, avoid) {
+            above += 1;
+        }
+        if let Some(start) = self.intervals.get_mut(&last) {
+            *start = above;
+        }
+        if first < number {
+            self.insert(first, number - 1, avoid);
+        }
+    }
+
+    fn give_back(&mut self, given: u128, avoid: bool) {
+        let (lowest, highest) = (number(self.span.first()), number(self.span.last()));
+        // Left-out addresses next to it may lie between it and the free interval that it joins.
+        let mut below = given;
+        while below > lowest && self.skipped(below - 1, avoid) {
+            below -= 1;
+        }
+        let joined = if below > lowest { self.intervals.remove(&(below - 1)) } else { None };
+        let first = joined.unwrap_or(given);
+        let mut above = given;
+        while above < highest && self.skipped(above + 1, avoid) {
+            above += 1;
+        }
+        let next = if above < highest { self.intervals.range_mut(above + 1..).next() } else { None };
+        match next {
+            Some((_, start)) if *start == above + 1 => *start = first,
+            _ => {
+                self.intervals.insert(given, first);
+            }
         }
     }
 }
 
-fn number(ip: IpAddr) -> u128 {
+pub(super) fn number(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => u128::from(u32::from(ip)),
         IpAddr::V6(ip) => u128::from(ip),
@@ -163,7 +200,7 @@ mod tests {
         let mut pool = free(&["10.0.1.0/31", "10.0.0.0/31"], false);
         for expected in ["10.0.1.0", "10.0.1.1", "10.0.0.0", "10.0.0.1"] {
             let first = pool.first(Family::V4).unwrap();
-            assert_eq!(first, ip(expected));
+            assert_eq!(pool.address(first), Some(ip(expected)));
             pool.take(first);
         }
         assert_eq!(pool.first(Family::V4), None);
@@ -184,8 +221,8 @@ mod tests {
             [("255.255.255.254/31", "255.255.255.255"), ("ffff::/16", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]
         {
             let mut pool = free(&[range], false);
-            pool.take(ip(last));
-            pool.give_back(ip(last));
+            pool.take((0, number(ip(last))));
+            pool.give_back((0, number(ip(last))));
             assert_eq!(pool.ranges[0].intervals.len(), 1);
         }
     }
@@ -204,8 +241,10 @@ mod tests {
                 .map(|n| IpAddr::V4(n.into()))
                 .filter(|ip| !(avoid && is_buggy(*ip)))
                 .collect();
-            let mut naive = all.clone();
             prop_assert_eq!(pool.total(Family::V4), all.len() as u128);
+            prop_assert_eq!(&pool.all(Family::V4).collect::<BTreeSet<_>>(), &all);
+            let all: BTreeSet<Place> = all.iter().map(|ip| (0, number(*ip))).collect();
+            let mut naive = all.clone();
             for (take, n) in steps {
                 if take {
                     prop_assert_eq!(pool.first(Family::V4), naive.first().copied());
@@ -213,12 +252,12 @@ mod tests {
                         pool.take(first);
                     }
                 } else if !all.is_empty() {
-                    let ip = *all.iter().nth(n as usize % all.len()).unwrap();
-                    if naive.insert(ip) {
-                        pool.give_back(ip);
+                    let place = *all.iter().nth(n as usize % all.len()).unwrap();
+                    if naive.insert(place) {
+                        pool.give_back(place);
                     } else {
-                        naive.remove(&ip);
-                        pool.take(ip);
+                        naive.remove(&place);
+                        pool.take(place);
                     }
                 }
                 prop_assert_eq!(pool.first(Family::V4), naive.first().copied());

@@ -3,26 +3,38 @@
 //! Cost and memory follow the number of addresses held, never the size of a pool: free addresses are kept as
 //! intervals, so a /8 and an IPv6 /64 start with one entry each.
 
+mod error;
 mod free;
+mod pool;
+mod reserved;
 mod sharing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
+use ferrolb_config::addresses::{AddressRange, is_buggy};
 use ferrolb_config::{Labels, Pool};
 use ferrolb_source::{Family, ObjectKey, Port};
-pub use sharing::Sharing;
-use sharing::Users;
-use thiserror::Error;
+use foldhash::HashMap;
+use ipnet::IpNet;
+use smallvec::SmallVec;
 
-use free::Free;
+pub use error::AssignError;
+use free::Place;
+use pool::{Holders, PoolState};
+use reserved::Reserved;
+pub use sharing::Sharing;
+use sharing::{Others, Users};
+
+/// The addresses of one Service: hardly ever more than two.
+pub type Addresses = SmallVec<[IpAddr; 2]>;
 
 /// What an assignment depends on, of the Service that asks.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'a> {
     /// The Service.
-    pub key: &'a ObjectKey,
+    pub key: &'a Arc<ObjectKey>,
     /// Its labels.
     pub labels: &'a Labels,
     /// The labels of its namespace.
@@ -37,80 +49,78 @@ pub struct Asker<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// IPv4 before IPv6.
-    pub ips: Vec<IpAddr>,
+    pub ips: Addresses,
     /// Name of the pool.
-    pub pool: String,
+    pub pool: Arc<str>,
 }
 
-/// Why an address cannot be had. Nothing has changed then.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum AssignError {
-    /// No pool holds all of the addresses.
-    #[error("[{}] is not allowed in config", quoted(.0))]
-    NotInConfig(Vec<IpAddr>),
-    /// Its `serviceAllocation` is for others.
-    #[error("pool {0} not compatible for ip assignment")]
-    NotAdmitted(String),
-    /// Somebody else holds the address, and the two may not share.
-    #[error("can't change sharing key for {who:?}, address also in use by {others}")]
-    InUse {
-        /// Who asked.
-        who: String,
-        /// Who holds it.
-        others: String,
-    },
-    /// The two may share, but both listen on this port.
-    #[error("port {port} is already in use on {ip:?}", ip = .ip.to_string())]
-    Port {
-        /// The port.
-        port: Port,
-        /// The address.
-        ip: IpAddr,
-    },
-    /// No pool of this name.
-    #[error("unknown pool {0:?}")]
-    UnknownPool(String),
-    /// The pool that was asked for is full.
-    #[error("no available IPs in pool {pool:?}: {why}")]
-    PoolFull {
-        /// Its name.
-        pool: String,
-        /// What it has.
-        why: String,
-    },
-    /// None of the pools that would do has a free address.
-    #[error("no available IPs: {0}")]
-    NoneAvailable(String),
+/// Addresses that a Service could have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    pool: PoolId,
+    ips: Addresses,
 }
 
-fn quoted(ips: &[IpAddr]) -> String {
-    ips.iter().map(|ip| format!("\"{ip}\"")).collect::<Vec<_>>().join(" ")
+// === impl Offer ===
+
+impl Offer {
+    /// The pool they are from.
+    pub fn pool(&self) -> PoolId {
+        self.pool
+    }
+
+    /// IPv4 before IPv6.
+    pub fn ips(&self) -> &Addresses {
+        &self.ips
+    }
 }
+
+/// A pool of one allocator, in order of name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolId(usize);
 
 /// How many addresses of one family are in use and free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
     /// Distinct addresses in use.
     pub used: u128,
+    /// Addresses that Services of other classes show in their status and that are not in use here.
+    pub reserved: u128,
     /// Addresses in all.
     pub total: u128,
+    /// Services that hold one.
+    pub services: usize,
+}
+
+impl Count {
+    /// How many can still be given out.
+    pub fn available(&self) -> u128 {
+        self.total.saturating_sub(self.used).saturating_sub(self.reserved)
+    }
 }
 
 #[derive(Debug)]
-struct PoolState {
-    pool: Pool,
-    free: Free,
-    used: BTreeMap<Family, u128>,
+struct Holding {
+    assignment: Assignment,
+    pool: PoolId,
+    /// What it listens on, if it shares; else none.
+    ports: Box<[Port]>,
 }
 
 /// Who holds which address.
 #[derive(Debug, Default)]
 pub struct Allocator {
-    pools: BTreeMap<String, PoolState>,
-    holdings: HashMap<ObjectKey, Assignment>,
+    /// In order of name.
+    pools: Vec<PoolState>,
+    /// Which addresses are where, in order of address; no two overlap.
+    ranges: Vec<(AddressRange, PoolId, usize)>,
+    /// Pools with `autoAssign` that are set apart for some Services, in the order in which they are tried.
+    pinned: Vec<PoolId>,
+    /// Pools with `autoAssign` for everybody else.
+    general: Vec<PoolId>,
+    holdings: HashMap<Arc<ObjectKey>, Holding>,
     users: HashMap<IpAddr, Users>,
-    /// Addresses that may be joined, by what one needs to have in common.
-    shareable: HashMap<Sharing, BTreeSet<IpAddr>>,
+    reserved: Reserved,
 }
 
 // === impl Allocator ===
@@ -118,11 +128,24 @@ pub struct Allocator {
 impl Allocator {
     /// An allocator over these pools, with nothing assigned.
     pub fn new<'a>(pools: impl IntoIterator<Item = &'a Pool>) -> Self {
-        let state = |pool: &Pool| {
-            let free = Free::new(&pool.ranges, pool.avoid_buggy_ips);
-            (pool.name.clone(), PoolState { pool: pool.clone(), free, used: BTreeMap::new() })
-        };
-        Self { pools: pools.into_iter().map(state).collect(), ..Self::default() }
+        let mut pools: Vec<PoolState> = pools.into_iter().map(PoolState::new).collect();
+        pools.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut ranges: Vec<(AddressRange, PoolId, usize)> = Vec::new();
+        let (mut pinned, mut general) = (Vec::new(), Vec::new());
+        for (id, state) in pools.iter().enumerate() {
+            let id = PoolId(id);
+            ranges.extend(state.pool.ranges.iter().enumerate().map(|(index, range)| (*range, id, index)));
+            match &state.pool.allocation {
+                _ if !state.pool.auto_assign => {}
+                Some(allocation) if allocation.priority > 0 => pinned.push((allocation.priority, id)),
+                Some(_) => pinned.push((i64::MAX, id)),
+                None => general.push(id),
+            }
+        }
+        ranges.sort_unstable_by_key(|(range, ..)| range.first());
+        pinned.sort_unstable();
+        let pinned = pinned.into_iter().map(|(_, id)| id).collect();
+        Self { pools, ranges, pinned, general, ..Self::default() }
     }
 
     /// Whether there is any pool at all.
@@ -130,9 +153,30 @@ impl Allocator {
         !self.pools.is_empty()
     }
 
+    /// The pool of a name.
+    pub fn pool(&self, name: &str) -> Option<PoolId> {
+        self.pools.binary_search_by(|state| state.name.as_ref().cmp(name)).ok().map(PoolId)
+    }
+
     /// What a Service holds.
     pub fn holding(&self, key: &ObjectKey) -> Option<&Assignment> {
-        self.holdings.get(key)
+        self.holdings.get(key).map(|holding| &holding.assignment)
+    }
+
+    /// The pool that may give out `ip`, and where it lies in it.
+    fn locate(&self, ip: IpAddr) -> Option<(PoolId, Place)> {
+        let after = self.ranges.partition_point(|(range, ..)| range.first() <= ip);
+        let (range, pool, index) = self.ranges.get(after.checked_sub(1)?)?;
+        let left_out = || self.pools.get(pool.0).is_some_and(|state| state.pool.avoid_buggy_ips) && is_buggy(ip);
+        (range.contains(ip) && !left_out()).then(|| (*pool, (*index, free::number(ip))))
+    }
+
+    /// The one pool that holds all of `ips`.
+    fn pool_of(&self, ips: &[IpAddr]) -> Result<PoolId, AssignError> {
+        let mut pools = ips.iter().map(|ip| self.locate(*ip).map(|(pool, _)| pool));
+        let first = pools.next().flatten();
+        let pool = first.filter(|_| pools.all(|pool| pool == first));
+        pool.ok_or_else(|| AssignError::NotInConfig(ips.to_vec()))
     }
 
     /// Assigns exactly these addresses; whatever else the Service held is given up. Assigning again what it holds
@@ -141,73 +185,151 @@ impl Allocator {
     /// # Errors
     /// The reason; nothing has changed then.
     pub fn assign(&mut self, asker: &Asker<'_>, ips: &[IpAddr]) -> Result<&Assignment, AssignError> {
-        let pool = self
-            .pools
-            .values()
-            .find(|state| !ips.is_empty() && ips.iter().all(|ip| state.pool.contains(*ip)))
-            .ok_or_else(|| AssignError::NotInConfig(ips.to_vec()))?;
-        if !pool.pool.admits(&asker.key.namespace, asker.namespace_labels, asker.labels) {
-            return Err(AssignError::NotAdmitted(pool.pool.name.clone()));
+        let offer = self.check(asker, ips)?;
+        self.take(asker, offer)
+    }
+
+    /// Whether these addresses can be assigned.
+    ///
+    /// # Errors
+    /// The reason why they cannot.
+    pub fn check(&self, asker: &Asker<'_>, ips: &[IpAddr]) -> Result<Offer, AssignError> {
+        let id = self.pool_of(ips)?;
+        if let Some(state) = self.pools.get(id.0).filter(|state| !state.admits(asker)) {
+            return Err(AssignError::NotAdmitted(state.name.to_string()));
         }
-        let name = pool.pool.name.clone();
+        let mut ips = Addresses::from_slice(ips);
+        ips.sort_unstable();
+        ips.dedup();
+        self.joinable(asker, &ips)?;
+        Ok(Offer { pool: id, ips })
+    }
+
+    /// Whether nobody stands in the way.
+    fn joinable(&self, asker: &Asker<'_>, ips: &[IpAddr]) -> Result<(), AssignError> {
         for ip in ips {
-            if let Some(users) = self.users.get(ip) {
-                users.admits(asker, *ip)?;
+            match self.users.get(ip) {
+                Some(users) => users.admits(asker, *ip)?,
+                None => self.reserved.admits(*ip)?,
             }
         }
-        self.release(asker.key);
-        let mut ips = ips.to_vec();
-        ips.sort_unstable();
-        for ip in &ips {
-            self.take(&name, *ip, asker);
+        Ok(())
+    }
+
+    /// Assigns what was offered; whatever else the Service held is given up.
+    ///
+    /// # Errors
+    /// It was taken by somebody else meanwhile; nothing has changed then.
+    pub fn accept(&mut self, asker: &Asker<'_>, offer: Offer) -> Result<&Assignment, AssignError> {
+        self.joinable(asker, &offer.ips)?;
+        self.take(asker, offer)
+    }
+
+    fn take(&mut self, asker: &Asker<'_>, Offer { pool: id, ips }: Offer) -> Result<&Assignment, AssignError> {
+        if !self.holds_already(asker, &ips) {
+            self.release(asker.key);
+            for ip in &ips {
+                self.occupy(*ip, asker);
+            }
+            let Some(state) = self.pools.get_mut(id.0) else { return Err(AssignError::NotInConfig(ips.to_vec())) };
+            state.services += 1;
+            let assignment = Assignment { ips, pool: Arc::clone(&state.name) };
+            let ports = if asker.sharing.is_some() { asker.ports.into() } else { Box::default() };
+            self.holdings.insert(Arc::clone(asker.key), Holding { assignment, pool: id, ports });
         }
-        let key = asker.key.clone();
-        Ok(self.holdings.entry(key).insert_entry(Assignment { ips, pool: name }).into_mut())
+        self.holding(asker.key).ok_or_else(|| AssignError::NotInConfig(Vec::new()))
+    }
+
+    fn holds_already(&self, asker: &Asker<'_>, ips: &[IpAddr]) -> bool {
+        let ports = if asker.sharing.is_some() { asker.ports } else { &[] };
+        let same = |holding: &Holding| holding.assignment.ips.as_slice() == ips && *holding.ports == *ports;
+        let shares = |ip: &IpAddr| self.users.get(ip).and_then(Users::sharing) == asker.sharing;
+        self.holdings.get(asker.key).is_some_and(same) && ips.iter().all(shares)
+    }
+
+    fn occupy(&mut self, ip: IpAddr, asker: &Asker<'_>) {
+        let Some((id, place)) = self.locate(ip) else { return };
+        let Some(state) = self.pools.get_mut(id.0) else { return };
+        let family = Family::of(ip);
+        let users = self.users.entry(ip).or_default();
+        let count = state.counts.of_mut(family);
+        if users.is_empty() {
+            count.used += 1;
+            if self.reserved.contains(ip) {
+                count.reserved = count.reserved.saturating_sub(1);
+            } else {
+                state.free.take(place);
+            }
+        }
+        count.services += 1;
+        users.join(asker);
+        if let Some(sharing) = asker.sharing {
+            let groups = state.groups.of_mut(family);
+            match groups.get_mut(sharing) {
+                Some(group) => group.join(place, asker.ports),
+                None => groups.entry(sharing.clone()).or_default().join(place, asker.ports),
+            }
+        }
     }
 
     /// Gives up what a Service holds; whether an address became free or easier to share.
     pub fn release(&mut self, key: &ObjectKey) -> bool {
-        let Some(Assignment { ips, pool }) = self.holdings.remove(key) else { return false };
-        for ip in ips {
-            let Some(users) = self.users.get_mut(&ip) else { continue };
-            users.leave(key);
-            if !users.is_empty() {
-                continue;
-            }
-            if let Some(sharing) = self.users.remove(&ip).and_then(|users| users.sharing().cloned())
-                && let Some(addresses) = self.shareable.get_mut(&sharing)
-            {
-                addresses.remove(&ip);
-                if addresses.is_empty() {
-                    self.shareable.remove(&sharing);
-                }
-            }
-            if let Some(state) = self.pools.get_mut(&pool) {
-                state.free.give_back(ip);
-                let used = state.used.entry(Family::of(ip)).or_default();
-                *used = used.saturating_sub(1);
-            }
+        let Some(Holding { assignment, pool, ports }) = self.holdings.remove(key) else { return false };
+        if let Some(state) = self.pools.get_mut(pool.0) {
+            state.services = state.services.saturating_sub(1);
+        }
+        for ip in assignment.ips {
+            self.vacate(ip, key, &ports);
         }
         true
     }
 
-    fn take(&mut self, pool: &str, ip: IpAddr, asker: &Asker<'_>) {
-        let users = self.users.entry(ip).or_default();
-        if users.is_empty()
-            && let Some(state) = self.pools.get_mut(pool)
-        {
-            state.free.take(ip);
-            *state.used.entry(Family::of(ip)).or_default() += 1;
+    fn vacate(&mut self, ip: IpAddr, key: &ObjectKey, ports: &[Port]) {
+        let Some((id, place)) = self.locate(ip) else { return };
+        let (Some(state), Some(users)) = (self.pools.get_mut(id.0), self.users.get_mut(&ip)) else { return };
+        let family = Family::of(ip);
+        let others = if users.holders().len() > 1 { Others::Some } else { Others::None };
+        if let Some(sharing) = users.sharing() {
+            let groups = state.groups.of_mut(family);
+            if let Some(group) = groups.get_mut(sharing) {
+                group.leave(place, ports, others);
+                if group.is_empty() {
+                    groups.remove(sharing);
+                }
+            }
         }
-        if let Some(before) = users.sharing()
-            && let Some(addresses) = self.shareable.get_mut(before)
-        {
-            addresses.remove(&ip);
+        users.leave(key, ports);
+        let count = state.counts.of_mut(family);
+        count.services = count.services.saturating_sub(1);
+        if others == Others::None {
+            self.users.remove(&ip);
+            count.used = count.used.saturating_sub(1);
+            if self.reserved.contains(ip) {
+                count.reserved += 1;
+            } else {
+                state.free.give_back(place);
+            }
         }
-        users.join(asker);
-        if let Some(sharing) = asker.sharing {
-            self.shareable.entry(sharing.clone()).or_default().insert(ip);
-        }
+    }
+
+    /// The addresses of all `families` that one pool would give, whomever it is for; `None`: it has none.
+    pub fn offer(&self, asker: &Asker<'_>, pool: PoolId, families: &[Family]) -> Option<Offer> {
+        let state = self.pools.get(pool.0)?;
+        let first = |family: &Family| state.free.address(state.first(asker, *family)?);
+        let mut ips: Addresses = families.iter().map(first).collect::<Option<_>>()?;
+        ips.sort_unstable();
+        Some(Offer { pool, ips })
+    }
+
+    /// The address of one family that would be added to what the Service holds.
+    pub fn addition(&self, asker: &Asker<'_>, family: Family) -> Option<(IpAddr, Offer)> {
+        let Holding { assignment, pool, .. } = self.holdings.get(asker.key)?;
+        let Offer { ips, .. } = self.offer(asker, *pool, &[family])?;
+        let added = *ips.first()?;
+        let mut ips = assignment.ips.clone();
+        ips.push(added);
+        ips.sort_unstable();
+        Some((added, Offer { pool: *pool, ips }))
     }
 
     /// Assigns addresses of all `families` from one pool.
@@ -220,111 +342,102 @@ impl Allocator {
         pool: &str,
         families: &[Family],
     ) -> Result<&Assignment, AssignError> {
-        let state = self.pools.get(pool).ok_or_else(|| AssignError::UnknownPool(pool.to_owned()))?;
-        if !state.pool.admits(&asker.key.namespace, asker.namespace_labels, asker.labels) {
-            return Err(AssignError::NotAdmitted(pool.to_owned()));
-        }
-        let Some(ips) = self.pick(state, asker, families) else {
-            let why = state.describe(families);
-            return Err(AssignError::PoolFull { pool: pool.to_owned(), why });
+        let id = self.admitting(asker, pool)?;
+        let Some(offer) = self.offer(asker, id, families) else {
+            return Err(AssignError::PoolFull { pool: pool.to_owned(), why: self.describe_one(id, families) });
         };
-        self.assign(asker, &ips)
+        self.take(asker, offer)
     }
 
-    /// Pools that serve a Service that asks for nothing in particular, in two stages: those that are set apart for it,
-    /// by priority, and then those that are for everybody; by name where nothing else decides.
-    pub fn automatic_pools(&self, asker: &Asker<'_>) -> [Vec<String>; 2] {
-        let auto = self.pools.values().map(|state| &state.pool).filter(|pool| pool.auto_assign);
-        let (pinned, general): (Vec<&Pool>, Vec<&Pool>) = auto.partition(|pool| pool.allocation.is_some());
-        let mut pinned: Vec<(i64, &str)> = pinned
-            .into_iter()
-            .filter(|pool| pool.admits(&asker.key.namespace, asker.namespace_labels, asker.labels))
-            .map(|pool| {
-                let priority = pool.allocation.as_ref().map_or(0, |allocation| allocation.priority);
-                (if priority <= 0 { i64::MAX } else { priority }, pool.name.as_str())
-            })
-            .collect();
-        pinned.sort_unstable();
-        [
-            pinned.into_iter().map(|(_, name)| name.to_owned()).collect(),
-            general.into_iter().map(|pool| pool.name.clone()).collect(),
-        ]
+    /// The pool of a name, if it is for this Service.
+    ///
+    /// # Errors
+    /// It does not exist or is for others.
+    pub fn admitting(&self, asker: &Asker<'_>, pool: &str) -> Result<PoolId, AssignError> {
+        let id = self.pool(pool).ok_or_else(|| AssignError::UnknownPool(pool.to_owned()))?;
+        let admits = self.pools.get(id.0).is_some_and(|state| state.admits(asker));
+        if admits { Ok(id) } else { Err(AssignError::NotAdmitted(pool.to_owned())) }
     }
 
-    /// Whether one pool could give addresses of all `families` right now.
-    pub fn could_give(&self, asker: &Asker<'_>, pool: &str, families: &[Family]) -> bool {
-        self.pools.get(pool).is_some_and(|state| self.pick(state, asker, families).is_some())
+    /// Pools that are set apart for this Service among others, in the order in which they are tried: by priority, then
+    /// by name.
+    pub fn pinned<'a>(&'a self, asker: &'a Asker<'_>) -> impl Iterator<Item = PoolId> + 'a {
+        self.pinned.iter().copied().filter(|id| self.pools.get(id.0).is_some_and(|state| state.admits(asker)))
     }
 
-    /// The address of one family that a pool would give next.
-    pub fn first_in(&self, asker: &Asker<'_>, pool: &str, family: Family) -> Option<IpAddr> {
-        self.pick_one(self.pools.get(pool)?, asker, family)
-    }
-
-    /// The first address of each family that is free or that the asker may share, in order of the pool.
-    fn pick(&self, state: &PoolState, asker: &Asker<'_>, families: &[Family]) -> Option<Vec<IpAddr>> {
-        families.iter().map(|family| self.pick_one(state, asker, *family)).collect()
-    }
-
-    fn pick_one(&self, state: &PoolState, asker: &Asker<'_>, family: Family) -> Option<IpAddr> {
-        let free = state.free.first(family);
-        let shareable = asker.sharing.and_then(|sharing| self.shareable.get(sharing));
-        let joinable = shareable.into_iter().flatten().copied().filter(|ip| {
-            let admits = |users: &Users| users.admits(asker, *ip).is_ok();
-            Family::of(*ip) == family && state.pool.contains(*ip) && self.users.get(ip).is_some_and(admits)
-        });
-        let order = |ip: &IpAddr| (state.free.position(*ip), *ip);
-        joinable.chain(free).min_by_key(order)
+    /// Pools that are for everybody, by name.
+    pub fn general(&self) -> impl Iterator<Item = PoolId> {
+        self.general.iter().copied()
     }
 
     /// How much of a pool is in use; `None` for a pool that does not exist.
     pub fn count(&self, pool: &str, family: Family) -> Option<Count> {
-        self.pools.get(pool).map(|state| state.count(family))
+        Some(*self.pools.get(self.pool(pool)?.0)?.counts.of(family))
+    }
+
+    /// How many Services hold an address of a pool; 0 for a pool that does not exist.
+    pub fn services(&self, pool: &str) -> usize {
+        self.pool(pool).and_then(|id| self.pools.get(id.0)).map_or(0, |state| state.services)
     }
 
     /// The names of all pools.
     pub fn pool_names(&self) -> impl Iterator<Item = &str> {
-        self.pools.keys().map(String::as_str)
+        self.pools.iter().map(|state| state.name.as_ref())
+    }
+
+    /// The name of a pool.
+    pub fn name(&self, pool: PoolId) -> &str {
+        self.pools.get(pool.0).map_or("", |state| state.name.as_ref())
+    }
+
+    /// The pool that an address lies in, whether it may be given out or not.
+    pub fn pool_name_of(&self, ip: IpAddr) -> Option<&str> {
+        self.pools_overlapping(IpNet::from(ip).into()).next()
+    }
+
+    /// The pools that have an address in common with `range`, once for each of their ranges.
+    pub fn pools_overlapping(&self, range: AddressRange) -> impl Iterator<Item = &str> {
+        let begin = self.ranges.partition_point(|(other, ..)| other.last() < range.first());
+        let after = self.ranges.get(begin..).unwrap_or_default();
+        after.iter().take_while(move |(other, ..)| other.overlaps(&range)).map(|(_, pool, _)| self.name(*pool))
     }
 
     /// A pool's counters as its status shows them.
     pub fn status(&self, pool: &str) -> Option<IPAddressPoolStatus> {
-        let state = self.pools.get(pool)?;
         let clamp = |n: u128| i64::try_from(n).unwrap_or(i64::MAX);
-        let (v4, v6) = (state.count(Family::V4), state.count(Family::V6));
+        let (v4, v6) = (self.count(pool, Family::V4)?, self.count(pool, Family::V6)?);
         Some(IPAddressPoolStatus {
             assigned_ipv4: clamp(v4.used),
             assigned_ipv6: clamp(v6.used),
-            available_ipv4: clamp(v4.total - v4.used),
-            available_ipv6: clamp(v6.total - v6.used),
+            available_ipv4: clamp(v4.available()),
+            available_ipv6: clamp(v6.available()),
         })
     }
 
-    /// Why `pools` could not serve, for a person.
-    pub fn describe(&self, pools: &[String], families: &[Family]) -> String {
+    /// Why `pools` could not serve, for a person: what they have, and a few of those who hold it.
+    pub fn describe(&self, pools: &[PoolId], families: &[Family]) -> String {
         if pools.is_empty() {
             return "no pool is for this service (autoAssign, serviceAllocation)".to_owned();
         }
-        let described = pools.iter().filter_map(|name| {
-            let state = self.pools.get(name)?;
-            Some(format!("pool {name:?}: {}", state.describe(families)))
-        });
-        described.collect::<Vec<_>>().join("; ")
-    }
-}
-
-// === impl PoolState ===
-
-impl PoolState {
-    fn count(&self, family: Family) -> Count {
-        Count { used: self.used.get(&family).copied().unwrap_or(0), total: self.free.total(family) }
+        let described = self.states(pools).map(|state| format!("pool {:?}: {}", state.name, state.describe(families)));
+        format!("{}{}", pool::some_of(described, 0, "; "), self.holders_of(pools, families))
     }
 
-    fn describe(&self, families: &[Family]) -> String {
-        let describe = |family: &Family| match self.count(*family) {
-            Count { total: 0, .. } => format!("it has no {family} addresses"),
-            Count { used, total } => format!("{used} of its {total} {family} addresses are in use"),
-        };
-        families.iter().map(describe).collect::<Vec<_>>().join(", ")
+    /// The same for one pool that was asked for by name.
+    pub fn describe_one(&self, pool: PoolId, families: &[Family]) -> String {
+        let described: String = self.states(&[pool]).map(|state| state.describe(families)).collect();
+        format!("{described}{}", self.holders_of(&[pool], families))
+    }
+
+    fn states(&self, pools: &[PoolId]) -> impl Iterator<Item = &PoolState> {
+        pools.iter().filter_map(|id| self.pools.get(id.0))
+    }
+
+    fn holders_of(&self, pools: &[PoolId], families: &[Family]) -> Holders {
+        let mut holders = Holders::default();
+        for state in self.states(pools) {
+            state.name_holders(families, &self.users, &mut holders);
+        }
+        holders
     }
 }

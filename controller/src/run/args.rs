@@ -71,4 +71,13 @@ impl ControllerArgs {
     pub(super) fn class(&self) -> Option<String> {
         Some(self.lb_class.clone()).filter(|class| !class.is_empty())
     }
+
+    /// Who this process is to the Lease: its pod, whose process before this one has ended; else nobody else.
+    pub(super) fn lease_identity(&self) -> String {
+        if self.pod_name.is_empty() {
+            format!("ferrolb-controller-{:016x}", rand::random::<u64>())
+        } else {
+            self.pod_name.clone()
+        }
+    }
 }

@@ -11,7 +11,7 @@ use ferrolb_source::{
     Cluster, ConfigurationState, Event, EventType, ObjectKey, Skipped, Version, WriteError, WriteErrorClass,
 };
 
-use crate::book::{Book, Changes, Status};
+use crate::book::{Book, Change, Status};
 use crate::converge::Notice;
 use crate::metrics::Metrics;
 
@@ -54,7 +54,6 @@ pub(super) struct Desk {
 /// What is to be written, and what is being written.
 #[derive(Debug, Default)]
 struct Jobs {
-    services: BTreeMap<ObjectKey, (Version, Status)>,
     pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
     /// Pools as they were written, or are being written.
     written_pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
@@ -166,8 +165,7 @@ impl Desk {
     pub(super) fn converge(&mut self, cluster: &Cluster) {
         self.metrics.updates.inc();
         let Some(config) = self.config.clone() else { return };
-        let Changes { statuses, notices } = self.book.update(cluster, &config);
-        self.jobs.services.extend(statuses.into_iter().map(|change| (change.key, (change.version, change.status))));
+        let notices = self.book.update(cluster, &config);
         // Events trail behind the statuses they speak of.
         for (key, notice) in notices {
             if self.book.is_written(&key) {
@@ -207,7 +205,7 @@ impl Desk {
     /// What to write next: Services first, since somebody waits for them; counters when nothing else is left, so that
     /// they are written once for many changes.
     pub(super) fn next_job(&mut self, under_way: usize) -> Option<Job> {
-        if let Some((key, (version, status))) = self.jobs.services.pop_first() {
+        if let Some(Change { key, version, status }) = self.book.next_unwritten() {
             return Some(Job::Service(key, version, status));
         }
         if under_way > 0 {
@@ -223,12 +221,12 @@ impl Desk {
     }
 
     /// How a job went; whether it has to be tried again.
-    pub(super) fn done(&mut self, job: Job, result: Result<String, WriteError>) -> bool {
+    pub(super) fn done(&mut self, job: Job, result: Result<(), WriteError>) -> bool {
         let error = match result {
-            Ok(version) => {
+            Ok(()) => {
                 if let Job::Service(key, _, status) = job {
                     tracing::info!(service = %key, ips = ?status.ips, pool = status.pool, "status written");
-                    self.book.written(&key, &status, version);
+                    self.book.written(&key, &status);
                     let notices = self.waiting.remove(&key).unwrap_or_default();
                     self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
                 }

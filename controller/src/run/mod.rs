@@ -1,16 +1,18 @@
 //! Reads the source, keeps the [`Book`](crate::Book), writes status, then tells.
 
 mod args;
+mod charge;
 mod desk;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use args::{ControllerArgs, RunError};
+use charge::{Charge, Turn};
 use desk::{Desk, Job};
 use ferrolb_daemon::Readiness;
 use ferrolb_source::kubernetes::{self, Audience, Identity};
-use ferrolb_source::{Cluster, Location, Source, WriteError, Writer, configured_namespace, directory};
+use ferrolb_source::{Cluster, Location, Source, SourceError, WriteError, Writer, configured_namespace, directory};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -19,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::lease::Lease;
 use crate::metrics::Metrics;
 
 /// MetalLB's choice between its BGP implementations.
@@ -26,6 +29,8 @@ const BGP_TYPE: &str = "METALLB_BGP_TYPE";
 /// A write that failed is tried again after this, and after twice as long each time up to [`LONGEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// A Lease that nobody holds is ours by then.
+const FIRST_LEASE: Duration = Duration::from_secs(1);
 
 /// Assigns once and ends; what was left out or is wrong without hindering that, a sentence each.
 ///
@@ -70,32 +75,61 @@ pub async fn run(args: &ControllerArgs, tasks: &TaskTracker, shutdown: Cancellat
     if std::env::var_os(BGP_TYPE).is_some() {
         tracing::info!("{BGP_TYPE} has no meaning here: one implementation has the features of all");
     }
-    let namespace = configured_namespace(args.namespace.clone());
-    let source = match args.source.parse()? {
-        Location::Directory(path) => ferrolb_source::open_directory(&path, namespace, tasks, shutdown.clone())?,
-        Location::Kubernetes => {
-            let client =
-                kubernetes::client(args.kubeconfig.as_deref()).await.map_err(ferrolb_source::SourceError::from)?;
-            let identity = Identity { component: "ferrolb-controller".to_owned(), pod: args.pod_name.clone() };
-            let audience = Audience::Controller;
-            ferrolb_source::open_kubernetes(&client, audience, identity, namespace, tasks, shutdown.clone())
-        }
-    };
-    source.writer.become_controller().map_err(RunError::Charge)?;
     let registry = Registry::new();
     let ready = Readiness::default();
     let desk = Desk::new(args.class(), Metrics::new(&registry)?);
     ferrolb_daemon::serve(&args.daemon, registry, ready.clone(), tasks, &shutdown).await?;
-    let mut controller = Controller { desk, source, ready, writes: FuturesUnordered::new(), retry: Retry::default() };
+    let (source, charge) = open(args, tasks, &shutdown).await?;
+    let writes = FuturesUnordered::new();
+    let mut controller = Controller { desk, source, charge, ready, writes, retry: Retry::default() };
     controller.work(&shutdown).await;
+    controller.charge.give_up();
     Ok(())
 }
 
-type Written = (Job, Result<String, WriteError>);
+/// Opens the source and takes part in who is in charge of it.
+async fn open(
+    args: &ControllerArgs,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<(Source, Charge), RunError> {
+    let namespace = configured_namespace(args.namespace.clone());
+    match args.source.parse()? {
+        Location::Directory(path) => {
+            let source = ferrolb_source::open_directory(&path, namespace, tasks, shutdown.clone())?;
+            source.writer.become_controller().map_err(RunError::Charge)?;
+            let charge = Charge::new(None, CancellationToken::new(), source.refresh.clone());
+            Ok((source, charge))
+        }
+        Location::Kubernetes => {
+            let client = kubernetes::client(args.kubeconfig.as_deref()).await.map_err(SourceError::from)?;
+            let namespace = kubernetes::namespace(namespace);
+            let release = CancellationToken::new();
+            let lease = Lease::new(client.clone(), &namespace, &args.lease_name, &args.lease_identity());
+            let mut held = lease.spawn(tasks, release.clone());
+            // Whoever is in charge before the first reading begins need not read again.
+            let first = held.wait_for(|held| held.deadline().is_some());
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {}
+                _ = tokio::time::timeout(FIRST_LEASE, first) => {}
+            }
+            let identity = Identity { component: "ferrolb-controller".to_owned(), pod: args.pod_name.clone() };
+            let audience = Audience::Controller;
+            let source =
+                ferrolb_source::open_kubernetes(&client, audience, identity, namespace, tasks, shutdown.clone());
+            let charge = Charge::new(Some(held), release, source.refresh.clone());
+            Ok((source, charge))
+        }
+    }
+}
+
+type Written = (Job, Result<(), WriteError>);
 
 struct Controller {
     desk: Desk,
     source: Source,
+    charge: Charge,
     ready: Readiness,
     /// Under way.
     writes: FuturesUnordered<BoxFuture<'static, Written>>,
@@ -145,6 +179,7 @@ impl Controller {
                     if changed.is_err() { return }
                     self.source_changed();
                 }
+                () = self.charge.changed() => self.converge(),
                 () = sleep_until(again), if again.is_some() => {
                     self.retry.at = None;
                     self.converge();
@@ -158,6 +193,9 @@ impl Controller {
         self.desk.take_over(&cluster);
         self.ready.set(self.desk.is_configured());
         self.converge();
+        if !self.charge.is_in_charge() {
+            return;
+        }
         if let Err(error) = clean_up(&self.desk, &self.source.writer, &cluster) {
             tracing::error!(error = &error as &dyn std::error::Error, "status of what is gone not removed");
             self.desk.metrics.update_errors.inc();
@@ -167,8 +205,14 @@ impl Controller {
 
     fn converge(&mut self) {
         let cluster = Arc::clone(&self.source.cluster.borrow());
-        self.desk.converge(&cluster);
-        self.tell();
+        if self.charge.turn(&cluster) == Turn::Ends {
+            self.desk.resign();
+            self.writes.clear();
+        }
+        if self.charge.is_in_charge() {
+            self.desk.converge(&cluster);
+            self.tell();
+        }
     }
 
     fn tell(&mut self) {
@@ -181,7 +225,7 @@ impl Controller {
     }
 
     fn start_writes(&mut self) {
-        while self.writes.len() < self.source.writer.concurrency() {
+        while self.writes.len() < self.source.writer.concurrency() && self.charge.may_write() {
             let Some(job) = self.desk.next_job(self.writes.len()) else { return };
             let writer = self.source.writer.clone();
             self.writes.push(async move { write(&writer, job).await }.boxed());
@@ -194,8 +238,8 @@ async fn write(writer: &Writer, job: Job) -> Written {
         Job::Service(key, version, status) => {
             writer.service_status(key, version, &status.ips, status.pool.as_deref()).await
         }
-        Job::Pool(key, status) => writer.pool_status(key, *status).await.map(|()| String::new()),
-        Job::State(state) => writer.configuration_state(state).await.map(|()| String::new()),
+        Job::Pool(key, status) => writer.pool_status(key, *status).await,
+        Job::State(state) => writer.configuration_state(state).await,
     };
     (job, result)
 }

@@ -122,7 +122,7 @@ impl Estate {
             let object = KubernetesNode {
                 labels: excluded.into_iter().collect(),
                 internal_ips: vec![node.ip()],
-                network_unavailable: false,
+                ..KubernetesNode::default()
             };
             cluster.nodes.insert(node.to_string(), Arc::new(object));
         }

@@ -8,7 +8,9 @@ use crate::backend::Stage;
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
         ("the first Service gets the pool's first address", |stage| first(stage).boxed_local()),
-        ("a requested address is given, and refused while somebody else holds it", |stage| requested(stage).boxed_local()),
+        ("a requested address is given, and refused while somebody else holds it", |stage| {
+            requested(stage).boxed_local()
+        }),
         ("Services with one sharing key share an address", |stage| shared(stage).boxed_local()),
         ("a Service of both families gets one address of each", |stage| dual(stage).boxed_local()),
         ("pools are chosen by selector and priority", |stage| chosen(stage).boxed_local()),

@@ -41,8 +41,7 @@ impl Backend {
     pub(crate) async fn kubernetes() -> Option<Self> {
         let programs = apiserver::available().unwrap()?;
         let cluster = ControlPlane::start(Options::new(programs)).await.unwrap();
-        let crds: Vec<Value> =
-            ferrolb_api::crds::all().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
+        let crds: Vec<Value> = ferrolb_api::crds::all().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": crds });
         kubectl(&cluster, &["apply", "-f", "-"], &list.to_string()).await;
         kubectl(&cluster, &["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], "").await;
@@ -269,7 +268,8 @@ impl Stage {
                 let list = kubectl(cluster, &["get", "events", "-n", "default", "-o", "json"], "").await;
                 let list: Value = serde_json::from_str(&list).unwrap();
                 let events = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-                let of = |event: &&Value| event.pointer("/involvedObject/name").and_then(Value::as_str) == Some(service);
+                let of =
+                    |event: &&Value| event.pointer("/involvedObject/name").and_then(Value::as_str) == Some(service);
                 events.iter().filter(of).map(|event| (text(event, "reason"), text(event, "message"))).collect()
             }
             Backend::Directory(folder) => {

@@ -31,16 +31,20 @@ use crate::{Refresh, Source, Writer};
 /// Changes that wait to be taken into account: two pages of a list. When they are as many, watches wait.
 const WAITING: usize = 1024;
 
+/// The namespace of the configuration: what was said, else that of the own pod, else the default.
+pub fn namespace(said: Option<String>) -> String {
+    said.or_else(access::own_namespace).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+}
+
 /// Opens the API as a source. The first state says that it is still [`reading`](Cluster::reading).
 pub(crate) fn open(
     client: &Client,
     audience: Audience,
     identity: Identity,
-    namespace: Option<String>,
+    namespace: String,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
 ) -> Source {
-    let namespace = namespace.or_else(access::own_namespace).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
     let first = Cluster { reading: true, namespace: namespace.clone(), ..Cluster::default() };
     let (sender, cluster) = tokio::sync::watch::channel(Arc::new(first));
     let (changes, waiting) = mpsc::channel(WAITING);

@@ -16,8 +16,7 @@ use ferrolb_api::v1beta1::{IPAddressPool, IPAddressPoolStatus};
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{DeleteParams, Patch, PatchParams, Request};
 use kube::{Api, Client, Resource};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, watch};
 
@@ -50,19 +49,6 @@ pub(crate) struct KubernetesWriter {
     pod: OnceCell<String>,
 }
 
-/// What matters of the answer to a patch.
-#[derive(Debug, Deserialize)]
-struct Patched {
-    metadata: PatchedMetadata,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PatchedMetadata {
-    #[serde(default)]
-    resource_version: String,
-}
-
 // === impl KubernetesWriter ===
 
 impl fmt::Debug for KubernetesWriter {
@@ -89,7 +75,7 @@ impl KubernetesWriter {
         version: &Version,
         ips: &[IpAddr],
         pool: Option<&str>,
-    ) -> Result<String, WriteError> {
+    ) -> Result<(), WriteError> {
         let ingress = (!ips.is_empty()).then(|| ips.iter().map(|ip| json!({ "ip": ip })).collect::<Vec<_>>());
         let mut patch = json!({
             "metadata": { "annotations": { ALLOCATED_FROM_POOL: pool } },
@@ -101,26 +87,25 @@ impl KubernetesWriter {
         }
         let path = core::Service::url_path(&(), Some(&key.namespace));
         let what = || format!("the status of Service {key}");
-        let patched: Patched = self.patch_status(&path, &key.name, &patch).await.map_err(|error| error.of(what()))?;
-        Ok(patched.metadata.resource_version)
+        self.patch_status(&path, &key.name, &patch).await.map_err(|error| error.of(what()))
     }
 
     /// A pool that is no object (one of legacy configuration) has no counters to write.
     pub(crate) async fn write_pool(&self, key: &ObjectKey, status: IPAddressPoolStatus) -> Result<(), WriteError> {
         let path = IPAddressPool::url_path(&(), Some(&key.namespace));
         let patch = json!({ "status": status });
-        match self.patch_status::<Patched>(&path, &key.name, &patch).await.map(drop) {
+        match self.patch_status(&path, &key.name, &patch).await {
             Err(Failed { class: WriteErrorClass::Gone, .. }) => Ok(()),
             other => other.map_err(|error| error.of(format!("the status of IPAddressPool {key}"))),
         }
     }
 
-    async fn patch_status<T: DeserializeOwned>(&self, path: &str, name: &str, patch: &Value) -> Result<T, Failed> {
+    async fn patch_status(&self, path: &str, name: &str, patch: &Value) -> Result<(), Failed> {
         let params = PatchParams { field_manager: Some(self.identity.component.clone()), ..PatchParams::default() };
         let request = Request::new(path)
             .patch_subresource("status", name, &params, &Patch::Merge(patch))
             .map_err(|error| Failed::local(Box::new(error)))?;
-        within(self.client.request::<T>(request)).await
+        within(self.client.request::<IgnoredAny>(request)).await.map(drop)
     }
 
     /// The UID of the own pod, so that what is written can go with it.

@@ -83,7 +83,8 @@ pub(super) fn assess(snapshot: &Snapshot, config: &Config, key: &ObjectKey, serv
 
 /// A member's Node object. Where there are no Node objects at all (plain hosts), a member is a node without labels.
 fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Option<&'a Node> {
-    static PLAIN: Node = Node { labels: Labels::new(), internal_ips: Vec::new(), network_unavailable: false };
+    static PLAIN: Node =
+        Node { labels: Labels::new(), internal_ips: Vec::new(), pod_cidrs: Vec::new(), network_unavailable: false };
     let nodes = &snapshot.cluster.nodes;
     if nodes.is_empty() { Some(&PLAIN) } else { nodes.get(name.as_str()).map(AsRef::as_ref) }
 }

@@ -100,7 +100,7 @@ async fn open(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: CancellationTok
         Location::Kubernetes => {
             let client = kubernetes::client(args.kubeconfig.as_deref()).await?;
             let identity = Identity { component: "ferrolb-speaker".to_owned(), pod: args.pod_name.clone() };
-            let audience = Audience::Speaker;
+            let (audience, namespace) = (Audience::Speaker, kubernetes::namespace(namespace));
             Ok(ferrolb_source::open_kubernetes(&client, audience, identity, namespace, tasks, shutdown))
         }
     }

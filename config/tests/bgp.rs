@@ -288,7 +288,7 @@ fn advertisements_are_judged_field_by_field() {
         ("serviceSelectors: [{}], aggregationLength: 32, aggregationLengthV6: 128", Accepted),
         ("serviceSelectors: [{}], aggregationLength: 30", Invalid("spec.aggregationLength", "mutually exclusive")),
         ("serviceSelectors: [{}], aggregationLengthV6: 127", Invalid("spec.aggregationLengthV6", "mutually exclusive")),
-        ("serviceSelectors: [], aggregationLength: 30", Accepted),
+        ("serviceSelectors: [], aggregationLength: 31", Accepted),
         ("communitys: []", Invalid("spec.communitys", "unknown field")),
     ] {
         check(&(around.clone() + &advertisement("adv", fields)), verdict);

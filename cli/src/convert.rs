@@ -119,4 +119,3 @@ impl Conversion<'_> {
         objects.map_err(|error| Failure::Failed(error.to_string()))
     }
 }
-

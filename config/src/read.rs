@@ -265,8 +265,25 @@ pub fn typed<T: DeserializeOwned>(
         }
         let there = at(value, &path).filter(|there| !there.is_object() && !there.is_array());
         let there = there.map(|there| there.as_str().map_or_else(|| there.to_string(), str::to_owned));
-        Box::new(Problem::new(object.clone(), place(&path), there.unwrap_or_default(), message))
+        Box::new(Problem::new(object.clone(), place(&path), there.unwrap_or_default(), plain(&message)))
     })
+}
+
+/// What was expected, in words of manifests instead of words of this language.
+fn plain(message: &str) -> String {
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "u8" => "a whole number between 0 and 255",
+        "u16" => "a whole number between 0 and 65535",
+        "u32" => "a whole number between 0 and 4294967295",
+        "i32" | "i64" => "a whole number",
+        "a string" => "a text; write it in quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        other if other == "a map" || other.starts_with("struct ") => "a mapping",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
 }
 
 /// A path as problems write it: places in lists in brackets, and nothing for what may be absent.

@@ -84,7 +84,7 @@ fn options_of_peers_are_judged_field_by_field() {
         ("holdTime: 3s, keepaliveTime: 1s", Accepted),
         ("holdTime: 0s", Accepted),
         ("holdTime: 2s", Invalid("spec.holdTime", "must be 0 or >=3s")),
-        ("holdTime: 90", Invalid("spec.holdTime", "expected a string")),
+        ("holdTime: 90", Invalid("spec.holdTime", "expected a text")),
         ("holdTime: '90'", Invalid("spec.holdTime", "write a number with a unit")),
         ("holdTime: 9s, keepaliveTime: 10s", Invalid("spec.keepaliveTime", "invalid keepaliveTime \"10s\"")),
         ("connectTime: 10s", Accepted),
@@ -213,7 +213,7 @@ fn bfd_profiles_are_judged_field_by_field() {
         ("minimumTtl: 0", Invalid("spec.minimumTtl", "between 1 and 254")),
         ("minimumTtl: 255", Invalid("spec.minimumTtl", "between 1 and 254")),
         ("receiveInterval: -1", Invalid("spec.receiveInterval", "-1")),
-        ("echoMode: 'yes'", Invalid("spec.echoMode", "expected a boolean")),
+        ("echoMode: 'yes'", Invalid("spec.echoMode", "expected true or false")),
         ("interval: 300", Invalid("spec.interval", "unknown field")),
     ] {
         check(&object("BFDProfile", "b", &format!("{{{fields}}}")), verdict);

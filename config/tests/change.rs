@@ -49,6 +49,12 @@ fn references_to_what_may_still_come_are_told_apart() {
 }
 
 #[test]
+fn what_was_missing_before_is_not_told_again_whatever_else_comes() {
+    let before = pool("a", "10.0.0.0/24") + &object("L2Advertisement", "l", "{ipAddressPools: [a, later]}");
+    assert_eq!(said(&before, &pool("b", "10.1.0.0/24")), []);
+}
+
+#[test]
 fn the_same_problem_once_more_is_a_new_one() {
     let wrong = pool("a", "10.0.0.0/33");
     let twice = pool("a", "10.0.0.0/33") + &pool("b", "10.0.0.0/33");

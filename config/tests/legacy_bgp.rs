@@ -113,8 +113,17 @@ fn every_key_becomes_a_field_of_a_resource() {
     assert_eq!(parse(&resources).config, parse(&converted(&resources)).config);
 }
 
+/// Expects a problem of the speakers in this field.
+fn expect(yaml: &str, field: &str, text: &str) {
+    let parsed = parse(&config(yaml).unwrap_or_else(|problems| panic!("{yaml}: {:?}", sentences(&problems))));
+    let found = parsed.problems.iter().find(|problem| problem.field == field && problem.message.contains(text));
+    let found = found.unwrap_or_else(|| panic!("{field}: {text}\n{yaml}: {:#?}", sentences(&parsed.problems)));
+    assert_eq!(found.scope, Scope::Announcement, "{found}");
+    assert!(parsed.for_allocation().is_ok() && !found.to_string().contains("5553"), "{found}");
+}
+
 #[test]
-fn what_is_wrong_is_named_by_the_line_that_the_user_wrote_and_hinders_speakers_only() {
+fn what_is_wrong_with_a_peer_is_named_by_the_line_that_the_user_wrote() {
     for (yaml, field, text) in [
         ("{peers: [{peer-asn: 1, peer-address: 192.0.2.1}]}", "data.config.peers[0].my-asn", "missing local ASN"),
         ("{peers: [{my-asn: 1, peer-address: 192.0.2.1}]}", "data.config.peers[0].peer-asn", "missing peer ASN"),
@@ -182,6 +191,14 @@ fn what_is_wrong_is_named_by_the_line_that_the_user_wrote_and_hinders_speakers_o
         ),
         ("{peers: {}}", "data.config.peers", "must be a list"),
         ("{peers: [x]}", "data.config.peers[0]", "must be a mapping"),
+    ] {
+        expect(yaml, field, text);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_communities_and_profiles_is_named_by_the_line_that_the_user_wrote() {
+    for (yaml, field, text) in [
         ("{bgp-communities: {a: b}}", "data.config.bgp-communities.a", "invalid format"),
         ("{bgp-communities: {a: 5}}", "data.config.bgp-communities.a", "must be a text"),
         ("{bgp-communities: []}", "data.config.bgp-communities", "must be a mapping"),
@@ -195,11 +212,7 @@ fn what_is_wrong_is_named_by_the_line_that_the_user_wrote_and_hinders_speakers_o
         ("{bfd-profiles: [{name: a, echo-mode: 1}]}", "data.config.bfd-profiles[0].echo-mode", "true or false"),
         ("{bfd-profiles: [{name: A}, {name: a}]}", "data.config.bfd-profiles[1].name", "given twice"),
     ] {
-        let parsed = parse(&config(yaml).unwrap_or_else(|problems| panic!("{yaml}: {:?}", sentences(&problems))));
-        let found = parsed.problems.iter().find(|problem| problem.field == field && problem.message.contains(text));
-        let found = found.unwrap_or_else(|| panic!("{field}: {text}\n{yaml}: {:#?}", sentences(&parsed.problems)));
-        assert_eq!(found.scope, Scope::Announcement, "{found}");
-        assert!(parsed.for_allocation().is_ok() && !found.to_string().contains("5553"), "{found}");
+        expect(yaml, field, text);
     }
 }
 

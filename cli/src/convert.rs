@@ -30,7 +30,7 @@ pub fn convert(file: &Path, namespace: Option<&str>, printer: Printer) -> Result
     }
     let objects = conversion.finish()?;
     if objects.is_empty() {
-        remark(format_args!("{name} names no pools; there is nothing to apply"));
+        remark(format_args!("{name} names neither pools nor peers; there is nothing to apply"));
     }
     printer.print_objects(&objects)
 }
@@ -79,11 +79,14 @@ impl Conversion<'_> {
             return Ok(());
         }
         let converted = if kind == "ConfigMap" {
-            let inner = inner_of(document, &object)?;
+            let Some(text) = document.pointer("/data/config").and_then(Value::as_str) else {
+                let message = format!("{object} has no data.config; legacy configuration stands there, as text");
+                return Err(Failure::BadInput(message));
+            };
             if self.namespace.is_none() && !object.namespace.is_empty() {
                 self.namespace = Some(object.namespace.clone());
             }
-            legacy::from_config(&inner, object, "data.config")
+            legacy::from_config_map(text, object)
         } else if !version.is_empty() {
             remark(format_args!("left out: {object} is no configuration of old"));
             return Ok(());
@@ -115,13 +118,4 @@ impl Conversion<'_> {
         let objects = legacy::to_objects(&resources, namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE));
         objects.map_err(|error| Failure::Failed(error.to_string()))
     }
-}
-
-/// The YAML under the key `config` of a ConfigMap.
-fn inner_of(document: &Value, object: &ObjectRef) -> Result<Value, Failure> {
-    let Some(text) = document.pointer("/data/config").and_then(Value::as_str) else {
-        let message = format!("{object} has no data.config; legacy configuration stands there, as text");
-        return Err(Failure::BadInput(message));
-    };
-    serde_yaml::from_str(text).map_err(|error| Failure::BadInput(format!("{object}: data.config is no YAML: {error}")))
 }

@@ -48,17 +48,28 @@ pub fn validate(path: &Path, namespace: Option<&str>, printer: Printer) -> Resul
         Ok(_) | Err(Failure::BadInput(_) | Failure::Failed(_)) => &[],
     };
     printer.print(&problems, |printer| match &result {
-        Ok(config) => format!(
-            "{}: {} pools, {} L2 advertisements, {} services, {} nodes\n",
-            printer.mark(true, "valid"),
-            config.pools.len(),
-            config.l2_advertisements.len(),
-            cluster.services.len(),
-            cluster.nodes.len(),
-        ),
+        Ok(config) => format!("{}: {}\n", printer.mark(true, "valid"), counts(config, &cluster)),
         Err(_) => String::new(),
     })?;
     result.map(drop)
+}
+
+/// How much there is of what; kinds for BGP only where there is one.
+fn counts(config: &Config, cluster: &Cluster) -> String {
+    let always = [
+        (config.pools.len(), "pools"),
+        (config.l2_advertisements.len(), "L2 advertisements"),
+        (cluster.services.len(), "services"),
+        (cluster.nodes.len(), "nodes"),
+    ];
+    let bgp = [
+        (config.peers.len(), "BGP peers"),
+        (config.bgp_advertisements.len(), "BGP advertisements"),
+        (config.communities.len(), "communities"),
+        (config.bfd_profiles.len(), "BFD profiles"),
+    ];
+    let bgp = bgp.into_iter().filter(|(count, _)| *count > 0);
+    always.into_iter().chain(bgp).map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
 }
 
 #[derive(Serialize)]

@@ -1,16 +1,16 @@
 //! What a change would do: the problems that it brings, and what must not be taken away.
 
 use crate::parse;
-use crate::problem::{ObjectRef, Problem};
+use crate::problem::{Class, ObjectRef, Problem};
 use crate::resource::Resources;
 
 /// The problems that `after` has and `before` has not: what a change from one to the other brings about, wherever it
-/// shows. Whoever admits changes refuses those that bring one of [`Class::Invalid`](crate::Class::Invalid) and warns of
+/// shows. Whoever admits changes refuses those that bring one of [`Class::Invalid`] and warns of
 /// the others. What was wrong before hinders no change, so a configuration that is wrong can be mended step by step.
 pub fn introduced(before: &Resources, after: &Resources) -> Vec<Problem> {
     let mut known = parse(before).problems;
     let mut introduced = parse(after).problems;
-    introduced.retain(|problem| match known.iter().position(|known| known == problem) {
+    introduced.retain(|problem| match known.iter().position(|known| is_same(known, problem)) {
         Some(index) => {
             known.swap_remove(index);
             false
@@ -18,6 +18,13 @@ pub fn introduced(before: &Resources, after: &Resources) -> Vec<Problem> {
         None => true,
     });
     introduced
+}
+
+/// Whether the two say the same. What is missing is missing whatever else there is, which the sentence may tell.
+fn is_same(known: &Problem, problem: &Problem) -> bool {
+    let missing = known.class == Class::MissingReference && problem.class == Class::MissingReference;
+    let place = |problem: &Problem| (problem.object.clone(), problem.field.clone(), problem.value.clone());
+    known == problem || (missing && place(known) == place(problem))
 }
 
 /// Whether `object` may be deleted: a `BFDProfile` may not while a `BGPPeer` refers to it.

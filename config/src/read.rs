@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use ferrolb_api::conversion::convert_bgp_peer;
 use ferrolb_api::{v1beta1, v1beta2};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -152,11 +153,10 @@ impl Reader<'_> {
         }
     }
 
-    /// A peer of the version before the newest, with the bounds that are its own.
+    /// A peer of the version before the newest: judged by the bounds of its own version, then converted.
     fn old_peer(&mut self) {
-        let Some(peer) = self.resource::<v1beta1::BGPPeerSpec>() else { return };
-        let Resource { origin, name, labels, spec } = peer;
-        for (index, selector) in spec.node_selectors.iter().flatten().enumerate() {
+        let Some(old) = self.resource::<v1beta1::BGPPeerSpec>() else { return };
+        for (index, selector) in old.spec.node_selectors.iter().flatten().enumerate() {
             for (place, expression) in selector.match_expressions.iter().flatten().enumerate() {
                 if expression.values.is_empty() {
                     let field = format!("spec.nodeSelectors[{index}].matchExpressions[{place}].values");
@@ -166,16 +166,28 @@ impl Reader<'_> {
                 }
             }
         }
-        if spec.peer_asn == 0 {
-            self.wrong("spec.peerASN", "0", "missing peer ASN; give the number of the AS that the router is in");
+        let converted = match convert_bgp_peer(self.document.clone(), "metallb.io/v1beta2") {
+            Ok(converted) => converted,
+            Err(error) => {
+                self.wrong("spec", "", error.to_string());
+                return;
+            }
+        };
+        let spec = converted.get("spec").cloned().map(|mut spec| {
+            without_nulls(&mut spec);
+            spec
+        });
+        match typed::<v1beta2::BGPPeerSpec>(&spec.unwrap_or_default(), &self.object, "spec") {
+            Ok((mut spec, _)) => {
+                // Nothing at all is how that version says the usual port.
+                if spec.peer_port == 0 {
+                    spec.peer_port = v1beta2::BGPPeerSpec::default().peer_port;
+                }
+                let Resource { origin, name, labels, .. } = old;
+                self.resources.bgp_peers.push(Resource { origin, name, labels, spec });
+            }
+            Err(problem) => self.problems.push(*problem),
         }
-        let mut spec: v1beta2::BGPPeerSpec =
-            serde_json::from_value(serde_json::to_value(spec).unwrap_or_default()).unwrap_or_default(); // XXX
-        // Nothing at all is how that version says the usual port.
-        if spec.peer_port == 0 {
-            spec.peer_port = v1beta2::BGPPeerSpec::default().peer_port;
-        }
-        self.resources.bgp_peers.push(Resource { origin, name, labels, spec });
     }
 
     /// Never says what stands in it.
@@ -253,8 +265,25 @@ pub fn typed<T: DeserializeOwned>(
         }
         let there = at(value, &path).filter(|there| !there.is_object() && !there.is_array());
         let there = there.map(|there| there.as_str().map_or_else(|| there.to_string(), str::to_owned));
-        Box::new(Problem::new(object.clone(), place(&path), there.unwrap_or_default(), message))
+        Box::new(Problem::new(object.clone(), place(&path), there.unwrap_or_default(), plain(&message)))
     })
+}
+
+/// What was expected, in words of manifests instead of words of this language.
+fn plain(message: &str) -> String {
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "u8" => "a whole number between 0 and 255",
+        "u16" => "a whole number between 0 and 65535",
+        "u32" => "a whole number between 0 and 4294967295",
+        "i32" | "i64" => "a whole number",
+        "a string" => "a text; write it in quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        other if other == "a map" || other.starts_with("struct ") => "a mapping",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
 }
 
 /// A path as problems write it: places in lists in brackets, and nothing for what may be absent.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
 
 use ferrolb_api::v1beta1::{IPAddressPoolSpec, L2AdvertisementSpec};
-use ferrolb_config::{Class, ObjectRef, Origin, Parsed, Resource, Resources, Scope, legacy, parse};
+use ferrolb_config::{Class, ObjectRef, Origin, Parsed, Resource, Resources, legacy, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn parsed(pools: &[(&str, &str)], advertisements: &[(&str, &str)]) -> Parsed {
     parse(&Resources {
         pools: pools.iter().map(|(name, yaml)| pool(name, yaml)).collect(),
         l2_advertisements: advertisements.iter().map(|(name, yaml)| l2(name, yaml)).collect(),
-        problems: Vec::new(),
+        ..Resources::default()
     })
 }
 
@@ -224,17 +224,6 @@ fn unknown_legacy_keys_are_refused_by_name() {
         let found = found.unwrap_or_else(|| panic!("{values}: {problems:?}"));
         assert!(found.message.contains(message), "{found}");
     }
-}
-
-#[test]
-fn what_is_for_bgp_hinders_speakers_only() {
-    let values = json!({"configInline": {
-        "peers": [{"peer-address": "10.0.0.1", "peer-asn": 64501, "my-asn": 64500}],
-        "address-pools": [{"name": "My_Pool", "protocol": "bgp", "addresses": ["10.0.0.0/24"]}]}});
-    let parsed = parse(&legacy::from_values(&values, "values.yaml").unwrap());
-    assert_eq!(parsed.for_allocation().unwrap().pools.keys().collect::<Vec<_>>(), ["my-pool"]);
-    assert_eq!(parsed.for_announcement().unwrap_err().len(), 2);
-    assert!(parsed.problems.iter().all(|problem| problem.scope == Scope::Announcement));
 }
 
 #[test]

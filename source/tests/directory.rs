@@ -402,3 +402,65 @@ async fn a_file_that_is_being_written_in_place_keeps_its_last_content_until_it_i
     followed.until("saw the new port", |cluster| cluster.services[&web()].ports[0].port == 81).await;
     followed.end().await;
 }
+
+const PEER: &str = "apiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: router, namespace: lb}\n\
+                    spec: {myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1, passwordSecret: {name: session}}\n";
+const SESSION: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: session, namespace: lb}\n\
+                       type: kubernetes.io/basic-auth\nstringData: {password: hunter2}\n";
+
+#[test]
+fn every_kind_of_configuration_is_read_and_kinds_of_status_are_not() {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: metallb.io/v1beta1\nkind: {kind}\nmetadata: {{name: {name}, namespace: lb}}\nspec: {spec}\n"
+        )
+    };
+    let all = POOL.to_owned()
+        + "---\n"
+        + PEER
+        + "---\n"
+        + SESSION
+        + &object("BGPPeer", "old", "{myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.2}")
+        + &object("L2Advertisement", "l2", "{}")
+        + &object("BGPAdvertisement", "bgp", "{communities: [backup]}")
+        + &object("Community", "names", "{communities: [{name: backup, value: '64512:1'}]}")
+        + &object("BFDProfile", "fast", "{}")
+        + &object("ServiceL2Status", "s", "{}")
+        + &object("ServiceBGPStatus", "s", "{}")
+        + "---\napiVersion: metallb.io/v1beta1\nkind: ConfigurationState\nmetadata: {name: controller, namespace: lb}\n"
+        + "---\napiVersion: v1\nkind: Node\nmetadata: {name: n1, labels: {rack: a}}\n";
+    let cluster = load(&directory(&[("all.yaml", &all), ("again/all.yaml", &object("ServiceL2Status", "s", "{}"))]));
+    assert_eq!((sentences(&cluster), cluster.skipped.len()), (Vec::new(), 0), "{:?}", cluster.skipped);
+    let resources = &cluster.resources;
+    assert_eq!(
+        (resources.pools.len(), resources.l2_advertisements.len(), resources.bgp_advertisements.len()),
+        (1, 1, 1)
+    );
+    assert_eq!((resources.bgp_peers.len(), resources.communities.len(), resources.bfd_profiles.len()), (2, 1, 1));
+    assert!(resources.secrets["session"].has_password);
+    assert_eq!(resources.nodes["n1"]["rack"], "a");
+    let parsed = ferrolb_config::parse(resources);
+    assert_eq!(parsed.problems, []);
+    assert!(!format!("{cluster:?}").contains("hunter2"), "a password never shows");
+}
+
+#[test]
+fn secrets_count_in_the_namespace_of_the_configuration_only_and_do_not_choose_it() {
+    let elsewhere = SESSION.replace("namespace: lb", "namespace: shop");
+    let cluster = load(&directory(&[("peer.yaml", PEER), ("secret.yaml", &elsewhere)]));
+    assert_eq!((sentences(&cluster), cluster.namespace.as_str()), (Vec::new(), "lb"));
+    assert!(cluster.resources.secrets.is_empty());
+    let problems = ferrolb_config::parse(&cluster.resources).problems;
+    assert_eq!(problems[0].field, "spec.passwordSecret.name");
+    assert!(load(&directory(&[("secret.yaml", SESSION)])).resources.secrets.is_empty(), "nothing names that namespace");
+}
+
+#[test]
+fn everything_that_is_wrong_with_one_object_is_said() {
+    let wrong = PEER.replace("myASN: 64512, ", "holdtime: 3s, multiHop: true, myASN: 1, ");
+    let cluster = load(&directory(&[("peer.yaml", &wrong)]));
+    let all: Vec<String> =
+        cluster.problems.iter().chain(&cluster.resources.problems).map(|problem| problem.field.clone()).collect();
+    assert_eq!(all, ["spec.holdtime", "spec.multiHop"]);
+    assert!(cluster.is_complete_for_allocation(), "peers are the speakers' matter");
+}

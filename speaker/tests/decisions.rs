@@ -38,7 +38,7 @@ fn resources(l2: &str) -> Resources {
             labels: [].into(),
             spec: serde_yaml::from_str(l2).unwrap(),
         }],
-        problems: Vec::new(),
+        ..Resources::default()
     }
 }
 

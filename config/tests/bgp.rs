@@ -1,0 +1,481 @@
+//! What of BGP is accepted and refused: a row for every rule, on either side of it.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper of tests may fail the test")]
+
+mod support;
+
+use std::time::Duration;
+
+use ferrolb_config::{Bfd, Class, Community, Password, PeerEndpoint, PeerSet, RemoteAsn};
+use support::Verdict::{Accepted, Invalid, Missing};
+use support::{check, node, object, parsed, pool, resources, secret};
+
+fn peer(name: &str, fields: &str) -> String {
+    object("BGPPeer", name, &format!("{{{fields}}}"))
+}
+
+fn advertisement(name: &str, fields: &str) -> String {
+    object("BGPAdvertisement", name, &format!("{{{fields}}}"))
+}
+
+const SOUND: &str = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1";
+
+#[test]
+fn peers_are_judged_field_by_field() {
+    for (fields, verdict) in [
+        ("myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1", Accepted),
+        ("myASN: 4294967295, peerASN: 4200000000, peerAddress: '2001:db8::1'", Accepted),
+        ("myASN: 64512, dynamicASN: internal, interface: eth0", Accepted),
+        ("myASN: 64512, dynamicASN: external, peerAddress: 192.0.2.1, ebgpMultiHop: true", Accepted),
+        ("myASN: 64512, peerASN: 0, dynamicASN: external, peerAddress: 192.0.2.1", Accepted),
+        ("peerASN: 64513, peerAddress: 192.0.2.1", Invalid("spec.myASN", "missing field `myASN`")),
+        ("myASN: 0, peerASN: 64513, peerAddress: 192.0.2.1", Invalid("spec.myASN", "missing local ASN")),
+        ("myASN: 4294967296, peerASN: 1, peerAddress: 192.0.2.1", Invalid("spec.myASN", "4294967296")),
+        ("myASN: -1, peerASN: 1, peerAddress: 192.0.2.1", Invalid("spec.myASN", "-1")),
+        ("myASN: 64512, peerAddress: 192.0.2.1", Invalid("spec.peerASN", "missing peer ASN and dynamicASN")),
+        (
+            "myASN: 64512, peerASN: 0, peerAddress: 192.0.2.1",
+            Invalid("spec.peerASN", "missing peer ASN and dynamicASN"),
+        ),
+        (
+            "myASN: 64512, peerASN: 1, dynamicASN: internal, peerAddress: 192.0.2.1",
+            Invalid("spec.dynamicASN", "both peer ASN and dynamicASN specified"),
+        ),
+        (
+            "myASN: 64512, dynamicASN: auto, peerAddress: 192.0.2.1",
+            Invalid("spec.dynamicASN", "`internal` or `external`"),
+        ),
+        ("myASN: 64512, peerASN: 1", Invalid("spec.peerAddress", "peer has no Address or Interface specified")),
+        (
+            "myASN: 64512, peerASN: 1, peerAddress: ''",
+            Invalid("spec.peerAddress", "peer has no Address or Interface specified"),
+        ),
+        (
+            "myASN: 64512, peerASN: 1, peerAddress: 192.0.2.1, interface: eth0",
+            Invalid("spec.interface", "peer has both Address and Interface specified"),
+        ),
+        (
+            "myASN: 64512, peerASN: 1, peerAddress: router",
+            Invalid("spec.peerAddress", "invalid BGPPeer address \"router\""),
+        ),
+        ("myASN: 64512, peerASN: 1, peerAddress: 192.0.2.1/32", Invalid("spec.peerAddress", "invalid BGPPeer address")),
+    ] {
+        check(&peer("p", fields), verdict);
+    }
+}
+
+#[test]
+fn options_of_peers_are_judged_field_by_field() {
+    for (fields, verdict) in [
+        ("ebgpMultiHop: true", Accepted),
+        ("localASN: 1", Accepted),
+        ("localASN: 0", Invalid("spec.localASN", "between 1 and 4294967295")),
+        ("peerPort: 180", Accepted),
+        ("peerPort: 16384", Accepted),
+        ("peerPort: 16385", Invalid("spec.peerPort", "between 1 and 16384")),
+        ("peerPort: 0", Invalid("spec.peerPort", "between 1 and 16384")),
+        ("peerPort: 70000", Invalid("spec.peerPort", "70000")),
+        ("sourceAddress: 192.0.2.7", Accepted),
+        ("sourceAddress: eth0", Invalid("spec.sourceAddress", "invalid source IP")),
+        ("routerID: 10.0.0.1", Accepted),
+        ("routerID: router-1", Invalid("spec.routerID", "invalid router ID")),
+        ("routerID: 'fd00::1'", Invalid("spec.routerID", "invalid router ID")),
+        ("routerID: 0.0.0.0", Invalid("spec.routerID", "invalid router ID")),
+        ("holdTime: 3s, keepaliveTime: 1s", Accepted),
+        ("holdTime: 0s", Accepted),
+        ("holdTime: 2s", Invalid("spec.holdTime", "must be 0 or >=3s")),
+        ("holdTime: 90", Invalid("spec.holdTime", "expected a text")),
+        ("holdTime: '90'", Invalid("spec.holdTime", "write a number with a unit")),
+        ("holdTime: 9s, keepaliveTime: 10s", Invalid("spec.keepaliveTime", "invalid keepaliveTime \"10s\"")),
+        ("connectTime: 10s", Accepted),
+        ("connectTime: 0s", Invalid("spec.connectTime", "connect time should be between 1 seconds to 65535")),
+        ("connectTime: 1500ms", Invalid("spec.connectTime", "connect time should contain a whole number of seconds")),
+        ("nodeSelectors: [{matchLabels: {rack: a}}]", Accepted),
+        ("nodeSelectors: [{}, {}]", Invalid("spec.nodeSelectors[1]", "in the list already")),
+        (
+            "nodeSelectors: [{matchExpressions: [{key: a, operator: Is}]}]",
+            Invalid("spec.nodeSelectors[0].matchExpressions[0].operator", "unknown operator"),
+        ),
+        ("password: hunter2", Accepted),
+        ("passwordSecret: {name: auth}", Accepted),
+        ("passwordSecret: {name: auth, namespace: elsewhere}", Accepted),
+        ("passwordSecret: {}", Accepted),
+        (
+            "password: hunter2, passwordSecret: {name: auth}",
+            Invalid("spec.passwordSecret.name", "leave one of the two out"),
+        ),
+        ("passwordSecret: {name: later}", Missing("spec.passwordSecret.name", "there is no Secret \"later\"")),
+        ("passwordSecret: {name: opaque}", Missing("spec.passwordSecret.name", "secret type mismatch")),
+        (
+            "passwordSecret: {name: keyless}",
+            Missing("spec.passwordSecret.name", "password not specified in the secret"),
+        ),
+        ("bfdProfile: fast", Accepted),
+        ("bfdProfile: later", Missing("spec.bfdProfile", "peer p referencing non existing bfd profile later")),
+        ("vrf: red, disableMP: true, dualStackAddressFamily: true, enableGracefulRestart: true", Accepted),
+        ("holdtime: 90s", Invalid("spec.holdtime", "unknown field")),
+        ("passwordSecret: {nam: x}", Invalid("spec.passwordSecret.nam", "unknown field")),
+    ] {
+        let around = secret("auth", "kubernetes.io/basic-auth", "password: aHVudGVyMg==")
+            + &secret("opaque", "Opaque", "password: aHVudGVyMg==")
+            + &secret("keyless", "kubernetes.io/basic-auth", "username: eA==")
+            + &object("BFDProfile", "fast", "{}");
+        check(&(around + &peer("p", &format!("{SOUND}, {fields}"))), verdict);
+    }
+    let internal = "myASN: 64512, peerASN: 64512, peerAddress: 192.0.2.1";
+    check(&peer("p", internal), Accepted);
+    let multi_hop = format!("{internal}, ebgpMultiHop: true");
+    check(&peer("p", &multi_hop), Invalid("spec.ebgpMultiHop", "invalid ebgp-multihop parameter set for an ibgp peer"));
+}
+
+#[test]
+fn two_peers_for_one_router_are_accepted_and_two_of_one_name_are_not() {
+    check(&(peer("a", SOUND) + &peer("b", SOUND)), Accepted);
+    check(&(peer("a", SOUND) + &peer("a", SOUND)), Invalid("metadata.name", "given twice"));
+}
+
+#[test]
+fn the_version_before_the_newest_is_read_with_its_own_bounds() {
+    let old = |fields: &str| peer("p", fields).replace("v1beta2", "v1beta1");
+    for (fields, verdict) in [
+        (SOUND.to_owned(), Accepted),
+        (format!("{SOUND}, peerPort: 0"), Accepted),
+        (format!("{SOUND}, holdTime: 30s, nodeSelectors: [{{matchLabels: {{a: b}}}}]"), Accepted),
+        (format!("{SOUND}, peerPort: 16385"), Invalid("spec.peerPort", "between 1 and 16384")),
+        (format!("{SOUND}, connectTime: 10s"), Invalid("spec.connectTime", "unknown field")),
+        ("myASN: 64512, peerASN: 1".to_owned(), Invalid("spec.peerAddress", "missing field `peerAddress`")),
+        (
+            format!("{SOUND}, nodeSelectors: [{{matchExpressions: [{{key: a, operator: Exists}}]}}]"),
+            Invalid("spec.nodeSelectors[0].matchExpressions[0].values", "at least one value"),
+        ),
+        ("myASN: 1, peerASN: 0, peerAddress: 192.0.2.1".to_owned(), Invalid("spec.peerASN", "missing peer ASN")),
+    ] {
+        check(&old(&fields), verdict);
+    }
+    let peer = &parsed(&old(SOUND)).config.peers["p"];
+    assert_eq!((peer.port, peer.timers.hold), (179, Duration::from_secs(90)), "an absent hold time is the default one");
+}
+
+#[test]
+fn a_peer_is_parsed_once_and_for_all() {
+    let around = secret("auth", "kubernetes.io/basic-auth", "password: aHVudGVyMg==")
+        + &object("BFDProfile", "fast", "{receiveInterval: 50, echoMode: true, minimumTtl: 200}");
+    let fields = "myASN: 64512, dynamicASN: external, localASN: 65000, interface: eth0, sourceAddress: 'fe80::1', \
+                  peerPort: 180, holdTime: 1m30s, connectTime: 5s, routerID: 10.0.0.1, passwordSecret: {name: auth}, \
+                  bfdProfile: fast, enableGracefulRestart: true, vrf: red, dualStackAddressFamily: true, \
+                  nodeSelectors: [{matchLabels: {rack: a}}]";
+    let config = parsed(&(around + &peer("p", fields))).config;
+    let peer = &config.peers["p"];
+    assert_eq!((peer.my_asn, peer.remote_asn, peer.local_asn), (64_512, RemoteAsn::External, Some(65_000)));
+    assert_eq!(peer.endpoint, PeerEndpoint::Interface("eth0".into()));
+    assert_eq!((peer.port, peer.source_address), (180, Some("fe80::1".parse().unwrap())));
+    assert_eq!((peer.timers.hold.as_secs(), peer.timers.keepalive.as_secs()), (90, 30));
+    assert_eq!(peer.connect_retry, Some(Duration::from_secs(5)));
+    assert_eq!(peer.router_id, Some("10.0.0.1".parse().unwrap()));
+    assert_eq!(peer.password, Password::Secret("auth".into()));
+    let Bfd::On(profile) = &peer.bfd else { panic!("{:?}", peer.bfd) };
+    assert_eq!(profile, &config.bfd_profiles["fast"]);
+    assert_eq!(
+        (profile.receive_interval, profile.transmit_interval),
+        (Duration::from_millis(50), Duration::from_millis(300))
+    );
+    assert_eq!((profile.detect_multiplier, profile.echo_mode, profile.minimum_ttl), (3, true, 200));
+    assert_eq!((peer.graceful_restart, peer.dual_stack, peer.vrf.as_deref()), (true, true, Some("red")));
+    assert!(peer.covers_node(&[("rack".into(), "a".into())].into()) && !peer.covers_node(&[].into()));
+    assert!(peer.is_complete());
+}
+
+#[test]
+fn a_peer_that_waits_for_something_is_there_but_not_complete() {
+    let config = parsed(
+        &(peer("a", &format!("{SOUND}, bfdProfile: x")) + &peer("b", &format!("{SOUND}, passwordSecret: {{name: y}}"))),
+    )
+    .config;
+    assert_eq!(config.peers["a"].bfd, Bfd::Missing("x".into()));
+    assert_eq!(config.peers["b"].password, Password::Missing("y".into()));
+    assert!(config.peers.values().all(|peer| !peer.is_complete()));
+}
+
+#[test]
+fn bfd_profiles_are_judged_field_by_field() {
+    for (fields, verdict) in [
+        ("", Accepted),
+        (
+            "receiveInterval: 10, transmitInterval: 60000, echoInterval: 10, detectMultiplier: 2, minimumTtl: 1",
+            Accepted,
+        ),
+        ("detectMultiplier: 255, minimumTtl: 254, passiveMode: true, echoMode: true", Accepted),
+        ("receiveInterval: 9", Invalid("spec.receiveInterval", "between 10 and 60000")),
+        ("transmitInterval: 60001", Invalid("spec.transmitInterval", "between 10 and 60000")),
+        ("echoInterval: 0", Invalid("spec.echoInterval", "between 10 and 60000")),
+        ("detectMultiplier: 1", Invalid("spec.detectMultiplier", "between 2 and 255")),
+        ("detectMultiplier: 256", Invalid("spec.detectMultiplier", "between 2 and 255")),
+        ("minimumTtl: 0", Invalid("spec.minimumTtl", "between 1 and 254")),
+        ("minimumTtl: 255", Invalid("spec.minimumTtl", "between 1 and 254")),
+        ("receiveInterval: -1", Invalid("spec.receiveInterval", "-1")),
+        ("echoMode: 'yes'", Invalid("spec.echoMode", "expected true or false")),
+        ("interval: 300", Invalid("spec.interval", "unknown field")),
+    ] {
+        check(&object("BFDProfile", "b", &format!("{{{fields}}}")), verdict);
+    }
+    let twice = object("BFDProfile", "b", "{}") + &object("BFDProfile", "b", "{}");
+    check(&twice, Invalid("metadata.name", "given twice"));
+}
+
+#[test]
+fn communities_are_judged_together() {
+    let community = |name: &str, list: &str| object("Community", name, &format!("{{communities: [{list}]}}"));
+    for (yaml, verdict) in [
+        (community("c", "{name: a, value: '65535:65281'}, {name: b, value: 'large:1:2:3'}"), Accepted),
+        (community("c", ""), Accepted),
+        (
+            community("c", "{name: a, value: '1:65536'}"),
+            Invalid("spec.communities[0].value", "invalid community value"),
+        ),
+        (
+            community("c", "{name: a, value: 'x:1:2:3'}"),
+            Invalid("spec.communities[0].value", "invalid community value"),
+        ),
+        (community("c", "{name: a, value: b}"), Invalid("spec.communities[0].value", "invalid format")),
+        (community("c", "{name: a}"), Invalid("spec.communities[0].value", "invalid format")),
+        (community("c", "{value: '1:2'}"), Invalid("spec.communities[0].name", "needs a name")),
+        (
+            community("c", "{name: a, value: '1:2'}, {name: a, value: '1:3'}"),
+            Invalid("spec.communities[1].name", "duplicate definition of community \"a\""),
+        ),
+        (
+            community("c", "{name: a, value: '1:2'}") + &community("d", "{name: a, value: '1:2'}"),
+            Invalid(
+                "spec.communities[0].name",
+                "duplicate definition of community \"a\"; it is defined in Community lb/c",
+            ),
+        ),
+    ] {
+        check(&yaml, verdict);
+    }
+}
+
+#[test]
+fn advertisements_are_judged_field_by_field() {
+    let around = pool("a", "10.0.0.0/24, 10.1.0.1-10.1.0.6, fd00::/120")
+        + &peer("p", SOUND)
+        + &object("Community", "c", "{communities: [{name: backup, value: '64512:7'}, {name: 'a:b', value: '1:1'}]}");
+    for (fields, verdict) in [
+        ("", Accepted),
+        (
+            "ipAddressPools: [a], peers: [p], communities: [backup, 'a:b', '1:2', 'large:1:2:3'], localPref: 100",
+            Accepted,
+        ),
+        ("ipAddressPools: [a, a]", Invalid("spec.ipAddressPools[1]", "duplicate")),
+        ("ipAddressPools: [later]", Missing("spec.ipAddressPools[0]", "pools are: a")),
+        ("ipAddressPoolSelectors: [{matchLabels: {x: y}}]", Accepted),
+        ("ipAddressPoolSelectors: [{}, {}]", Invalid("spec.ipAddressPoolSelectors[1]", "in the list already")),
+        ("peers: [p, p]", Invalid("spec.peers[1]", "duplicate")),
+        ("peers: [later]", Missing("spec.peers[0]", "peers are: p")),
+        ("communities: ['1:2', '1:2']", Invalid("spec.communities[1]", "duplicate")),
+        ("communities: ['1:65536']", Invalid("spec.communities[0]", "invalid community value")),
+        ("communities: ['x:1:2:3']", Invalid("spec.communities[0]", "invalid community value")),
+        ("communities: [later]", Missing("spec.communities[0]", "invalid format of community \"later\"")),
+        ("communities: ['1:2:3']", Missing("spec.communities[0]", "invalid format of community \"1:2:3\"")),
+        ("localPref: 2147483647", Accepted),
+        ("localPref: 2147483648", Invalid("spec.localPref", "invalid local preference")),
+        ("localPref: -1", Invalid("spec.localPref", "-1")),
+        ("asPathPrepend: 10", Accepted),
+        ("asPathPrepend: 11", Invalid("spec.asPathPrepend", "1 to 10")),
+        ("asPathPrepend: 0", Invalid("spec.asPathPrepend", "1 to 10")),
+        ("nodeSelectors: [{}, {}]", Invalid("spec.nodeSelectors[1]", "in the list already")),
+        ("serviceSelectors: [{}, {}]", Invalid("spec.serviceSelectors[1]", "in the list already")),
+        ("serviceSelectors: [{}], aggregationLength: 32, aggregationLengthV6: 128", Accepted),
+        ("serviceSelectors: [{}], aggregationLength: 30", Invalid("spec.aggregationLength", "mutually exclusive")),
+        ("serviceSelectors: [{}], aggregationLengthV6: 127", Invalid("spec.aggregationLengthV6", "mutually exclusive")),
+        ("serviceSelectors: [], aggregationLength: 31", Accepted),
+        ("communitys: []", Invalid("spec.communitys", "unknown field")),
+    ] {
+        check(&(around.clone() + &advertisement("adv", fields)), verdict);
+    }
+    check(&(advertisement("adv", "") + &advertisement("adv", "")), Invalid("metadata.name", "given twice"));
+}
+
+#[test]
+fn a_route_is_no_longer_than_the_pool_it_is_for() {
+    let specific = "is more specific than the aggregation length for addresses";
+    for (addresses, fields, verdict) in [
+        ("10.0.0.0/28", "aggregationLength: 28", Accepted),
+        (
+            "10.0.0.0/28",
+            "aggregationLength: 27",
+            Invalid(
+                "spec.aggregationLength",
+                "invalid aggregation length 27: prefix 28 in this pool is more specific than the aggregation length for addresses 10.0.0.0/28",
+            ),
+        ),
+        ("10.0.0.0/24, 10.1.0.0/28", "aggregationLength: 26", Invalid("spec.aggregationLength", specific)),
+        // Of a range it is enough that one of its prefixes is short enough.
+        ("10.0.0.1-10.0.0.6", "aggregationLength: 31", Accepted),
+        ("10.0.0.1-10.0.0.6", "aggregationLength: 30", Invalid("spec.aggregationLength", specific)),
+        ("10.0.0.0/24", "aggregationLength: 33", Invalid("spec.aggregationLength", "between 1 and 32")),
+        ("10.0.0.0/24", "aggregationLength: 0", Invalid("spec.aggregationLength", "between 1 and 32")),
+        ("10.0.0.0/24", "aggregationLengthV6: 0", Accepted),
+        ("fd00::/120", "aggregationLengthV6: 120", Accepted),
+        ("fd00::/120", "aggregationLength: 8", Accepted),
+        (
+            "fd00::/120",
+            "aggregationLengthV6: 64",
+            Invalid("spec.aggregationLengthV6", "invalid aggregation length 64: prefix 120"),
+        ),
+        ("fd00::/120", "aggregationLengthV6: 129", Invalid("spec.aggregationLengthV6", "between 0 and 128")),
+    ] {
+        check(&(pool("a", addresses) + &advertisement("adv", fields)), verdict);
+    }
+    // Another pool's addresses do not matter.
+    let both = pool("a", "10.0.0.0/28")
+        + &pool("b", "10.1.0.0/16")
+        + &advertisement("adv", "ipAddressPools: [b], aggregationLength: 24");
+    check(&both, Accepted);
+}
+
+#[test]
+fn advertisements_of_one_pool_do_not_contradict_each_other() {
+    let conflict = Invalid("spec.localPref", "invalid local preference 200: local preference 100 was already set");
+    for (addresses, first, second, verdict) in [
+        ("10.0.0.0/24", "localPref: 100", "localPref: 100", Accepted),
+        ("10.0.0.0/24", "localPref: 100", "localPref: 200", conflict),
+        ("10.0.0.0/24", "", "localPref: 200", Invalid("spec.localPref", "local preference 0 was already set")),
+        ("10.0.0.0/24", "localPref: 0", "", Accepted),
+        // Other routes.
+        ("10.0.0.0/24", "localPref: 100", "localPref: 200, aggregationLength: 24", Accepted),
+        ("10.0.0.0/24", "localPref: 100", "localPref: 200, aggregationLengthV6: 120", conflict),
+        ("fd00::/120", "localPref: 100", "localPref: 200, aggregationLengthV6: 120", Accepted),
+        ("fd00::/120", "localPref: 100", "localPref: 200, aggregationLength: 24", conflict),
+        ("10.0.0.0/24, fd00::/120", "localPref: 100", "localPref: 200, aggregationLength: 24", conflict),
+        (
+            "10.0.0.0/24, fd00::/120",
+            "localPref: 100",
+            "localPref: 200, aggregationLength: 24, aggregationLengthV6: 120",
+            Accepted,
+        ),
+        // Other peers.
+        ("10.0.0.0/24", "localPref: 100, peers: [p]", "localPref: 200, peers: [q]", Accepted),
+        ("10.0.0.0/24", "localPref: 100, peers: [p]", "localPref: 200, peers: [q, p]", conflict),
+        ("10.0.0.0/24", "localPref: 100, peers: [p]", "localPref: 200", conflict),
+        // Other nodes: n1 and n2 carry rack a and b.
+        (
+            "10.0.0.0/24",
+            "localPref: 100, nodeSelectors: [{matchLabels: {rack: a}}]",
+            "localPref: 200, nodeSelectors: [{matchLabels: {rack: b}}]",
+            Accepted,
+        ),
+        (
+            "10.0.0.0/24",
+            "localPref: 100, nodeSelectors: [{matchLabels: {rack: a}}]",
+            "localPref: 200, nodeSelectors: [{matchLabels: {rack: none}}]",
+            Accepted,
+        ),
+        ("10.0.0.0/24", "localPref: 100, nodeSelectors: [{matchLabels: {rack: a}}]", "localPref: 200", conflict),
+        // Some Services only: decided when they meet.
+        ("10.0.0.0/24", "localPref: 100", "localPref: 200, serviceSelectors: [{matchLabels: {a: b}}]", Accepted),
+        // The AS path is judged like the preference.
+        ("10.0.0.0/24", "asPathPrepend: 3", "asPathPrepend: 3", Accepted),
+        (
+            "10.0.0.0/24",
+            "asPathPrepend: 3",
+            "asPathPrepend: 2",
+            Invalid("spec.asPathPrepend", "invalid AS path prepend 2: AS path prepend 3 was already set"),
+        ),
+        ("10.0.0.0/24", "asPathPrepend: 3", "", Invalid("spec.asPathPrepend", "AS path prepend 3 was already set")),
+        ("10.0.0.0/24", "asPathPrepend: 3, peers: [p]", "peers: [q]", Accepted),
+        ("10.0.0.0/24", "asPathPrepend: 3", "aggregationLength: 24", Accepted),
+    ] {
+        let around = pool("pool", addresses)
+            + &peer("p", SOUND)
+            + &peer("q", SOUND)
+            + &node("n1", "rack: a")
+            + &node("n2", "rack: b");
+        check(&(around + &advertisement("a", first) + &advertisement("b", second)), verdict);
+    }
+    let apart = pool("x", "10.0.0.0/24")
+        + &pool("y", "10.1.0.0/24")
+        + &advertisement("a", "ipAddressPools: [x], localPref: 1")
+        + &advertisement("b", "ipAddressPools: [y], localPref: 2");
+    check(&apart, Accepted);
+    // Nothing is known of nodes: they may be the same.
+    let unknown = pool("x", "10.0.0.0/24")
+        + &advertisement("a", "localPref: 1, nodeSelectors: [{matchLabels: {rack: a}}]")
+        + &advertisement("b", "localPref: 2, nodeSelectors: [{matchLabels: {rack: b}}]");
+    check(&unknown, Invalid("spec.localPref", "invalid local preference 2"));
+}
+
+#[test]
+fn echo_packets_and_addresses_of_ipv6_do_not_go_together() {
+    let with = |addresses: &str, echo: &str, fields: &str| {
+        pool("a", addresses)
+            + &object("BFDProfile", "fast", &format!("{{echoMode: {echo}}}"))
+            + &peer("p", &format!("{SOUND}, bfdProfile: fast"))
+            + &peer("q", SOUND)
+            + &advertisement("adv", fields)
+    };
+    let refused = Invalid("spec.bfdProfile", "echo enabled, which is not possible");
+    check(&with("10.0.0.0/24", "true", ""), Accepted);
+    check(&with("fd00::/120", "false", ""), Accepted);
+    check(&with("fd00::/120", "true", "peers: [q]"), Accepted);
+    check(&with("10.0.0.0/24, fd00::/120", "true", ""), refused);
+    check(&with("fd00::/120", "true", "peers: [p]"), refused);
+}
+
+#[test]
+fn an_advertisement_is_parsed_once_and_for_all() {
+    let around = pool("a", "10.0.0.0/24")
+        + &pool("b", "fd00::/64")
+        + &peer("p", SOUND)
+        + &object("Community", "c", "{communities: [{name: backup, value: '64512:7'}]}");
+    let fields = "aggregationLength: 24, aggregationLengthV6: 64, localPref: 5, asPathPrepend: 2, peers: [p, later], \
+                  communities: [backup, 'large:1:2:3', '64512:7']";
+    let config =
+        parsed(&(around + &advertisement("adv", fields) + &advertisement("zero", "localPref: 5, asPathPrepend: 2")))
+            .config;
+    let adv = &config.bgp_advertisements[0];
+    assert_eq!(adv.pools, ["a".to_owned(), "b".to_owned()].into());
+    assert_eq!((adv.local_pref, adv.as_path_prepend), (Some(5), Some(2)));
+    assert_eq!(adv.communities, [Community::Standard(64_512, 7), Community::Large(1, 2, 3)].into());
+    assert_eq!(adv.peers, PeerSet::Named(["p".to_owned(), "later".to_owned()].into()));
+    assert_eq!(adv.route("10.0.0.7".parse().unwrap()), "10.0.0.0/24".parse().unwrap());
+    assert_eq!(adv.route("fd00::7".parse().unwrap()), "fd00::/64".parse().unwrap());
+    let zero = &config.bgp_advertisements[1];
+    assert_eq!((&zero.peers, zero.route("10.0.0.7".parse().unwrap())), (&PeerSet::All, "10.0.0.7/32".parse().unwrap()));
+    assert_eq!(config.communities["backup"], Community::Standard(64_512, 7));
+}
+
+#[test]
+fn what_is_wrong_elsewhere_does_not_hinder_a_node() {
+    let elsewhere = "nodeSelectors: [{matchLabels: {rack: b}}]";
+    let yaml = pool("a", "10.0.0.0/28")
+        + &peer("good", SOUND)
+        + &peer("bad", &format!("myASN: 0, peerASN: 1, peerAddress: x, {elsewhere}"))
+        + &advertisement("good", "")
+        + &advertisement("bad", &format!("aggregationLength: 8, {elsewhere}"));
+    let parsed = parsed(&yaml);
+    assert!(parsed.for_announcement().is_err());
+    let config = parsed.for_node(&[("rack".to_owned(), "a".to_owned())].into()).unwrap();
+    assert_eq!(config.peers.keys().collect::<Vec<_>>(), ["good"]);
+    assert_eq!(config.bgp_advertisements.len(), 1);
+    let hindered = parsed.for_node(&[("rack".to_owned(), "b".to_owned())].into()).unwrap_err();
+    assert_eq!(hindered.len(), 3, "{hindered:?}");
+    let wrong_selector =
+        peer("bad", "myASN: 0, peerASN: 1, peerAddress: 192.0.2.1, nodeSelectors: [{matchLabels: {'': b}}]");
+    assert!(support::parsed(&wrong_selector).for_node(&[].into()).is_err(), "who is meant is not known");
+}
+
+#[test]
+fn passwords_never_show() {
+    let yaml = peer("p", &format!("{SOUND}, password: hunter2"))
+        + &secret("s", "kubernetes.io/basic-auth", "password: aHVudGVyMg==");
+    let resources = resources(&yaml);
+    let parsed = ferrolb_config::parse(&resources);
+    assert_eq!(parsed.config.peers["p"].password, Password::Inline("hunter2".into()));
+    let wrong = support::parsed(&peer("p", &format!("{SOUND}, password: 5553")));
+    assert_eq!((wrong.problems[0].class, wrong.problems[0].field.as_str()), (Class::Invalid, "spec.password"));
+    let shown = format!("{resources:?} {parsed:?} {wrong:?} {}", wrong.problems[0]);
+    for secret in ["hunter2", "aHVudGVyMg", "5553"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}

@@ -46,4 +46,4 @@ pub(crate) use self::folder::remove_after_stdin;
 pub use self::process::Process;
 pub(crate) use self::process::become_tethered;
 pub use self::programs::available;
-pub use self::webhooks::{point_conversion_at, point_webhooks_at};
+pub use self::webhooks::{call_conversion_at, call_webhooks_at, loopback_service};

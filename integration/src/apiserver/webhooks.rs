@@ -1,74 +1,45 @@
-//! Manifests for webhooks that run on loopback, beside the API server, with no Service in between.
+//! Webhooks that run on loopback, beside the API server.
+//!
+//! Manifests call a webhook by a Service, and the server's certificate is for the Service's name. With no nodes, no
+//! ClusterIP leads anywhere; but the API server takes a Service of type ExternalName at its word and connects to that
+//! host, at the port that the `clientConfig` names, and still expects the certificate of the Service. So tests keep the
+//! manifests' names and the CA injection as they are, and change the port alone.
 
-use std::net::SocketAddr;
-
-use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::ObjectMeta;
 
-/// Makes every webhook of a configuration call `server` (its port on an address that the API server reaches) at the path
-/// that its Service had. With `authority` (PEM), that signs the server's certificate; without, `caBundle` stays as it
-/// is, for whoever injects it.
-pub fn point_webhooks_at(
-    configuration: &mut ValidatingWebhookConfiguration,
-    server: SocketAddr,
-    authority: Option<&str>,
-) {
-    for webhook in configuration.webhooks.iter_mut().flatten() {
-        let client = &mut webhook.client_config;
-        if let Some(service) = client.service.take() {
-            client.url = Some(url(server, service.path.as_deref()));
-        }
-        if let Some(authority) = authority {
-            client.ca_bundle = Some(ByteString(authority.as_bytes().to_vec()));
-        }
+/// What stands in the place of a webhook's Service: whoever calls it reaches this machine's loopback address.
+pub fn loopback_service(namespace: &str, name: &str) -> Service {
+    Service {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(ServiceSpec {
+            type_: Some("ExternalName".to_owned()),
+            external_name: Some("127.0.0.1".to_owned()),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// Makes every webhook of a configuration that calls a Service call it at `port`.
+pub fn call_webhooks_at(configuration: &mut ValidatingWebhookConfiguration, port: u16) {
+    let clients = configuration.webhooks.iter_mut().flatten().map(|webhook| &mut webhook.client_config);
+    for service in clients.filter_map(|client| client.service.as_mut()) {
+        service.port = Some(i32::from(port));
     }
 }
 
 /// The same for the conversion webhook of a CRD; one that has none stays as it is.
-pub fn point_conversion_at(crd: &mut CustomResourceDefinition, server: SocketAddr, authority: Option<&str>) {
+pub fn call_conversion_at(crd: &mut CustomResourceDefinition, port: u16) {
     let webhook = crd.spec.conversion.as_mut().and_then(|conversion| conversion.webhook.as_mut());
-    let Some(client) = webhook.and_then(|webhook| webhook.client_config.as_mut()) else { return };
-    if let Some(service) = client.service.take() {
-        client.url = Some(url(server, service.path.as_deref()));
-    }
-    if let Some(authority) = authority {
-        client.ca_bundle = Some(ByteString(authority.as_bytes().to_vec()));
-    }
-}
-
-fn url(server: SocketAddr, path: Option<&str>) -> String {
-    format!("https://{server}{}", path.unwrap_or("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_service_becomes_a_url_with_its_path() {
-        let mut configuration: ValidatingWebhookConfiguration = serde_json::from_value(json!({
-            "webhooks": [{
-                "name": "a.example.org",
-                "admissionReviewVersions": ["v1"],
-                "sideEffects": "None",
-                "clientConfig": { "service": { "name": "s", "namespace": "n", "path": "/validate" } },
-            }]
-        }))
-        .unwrap();
-        point_webhooks_at(&mut configuration, "127.0.0.1:9443".parse().unwrap(), Some("PEM"));
-        let client = &configuration.webhooks.unwrap()[0].client_config;
-        assert_eq!(client.url.as_deref(), Some("https://127.0.0.1:9443/validate"));
-        assert_eq!(client.service, None);
-        assert_eq!(client.ca_bundle.as_ref().unwrap().0, b"PEM");
-    }
-
-    #[test]
-    fn a_conversion_without_webhook_stays_as_it_is() {
-        let mut crd = CustomResourceDefinition::default();
-        point_conversion_at(&mut crd, "[::1]:9443".parse().unwrap(), None);
-        assert_eq!(crd, CustomResourceDefinition::default());
+    let client = webhook.and_then(|webhook| webhook.client_config.as_mut());
+    if let Some(service) = client.and_then(|client| client.service.as_mut()) {
+        service.port = Some(i32::from(port));
     }
 }

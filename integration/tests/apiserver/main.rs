@@ -7,3 +7,11 @@
 mod common;
 #[cfg(test)]
 mod control_plane;
+#[cfg(test)]
+mod reviewer;
+#[cfg(test)]
+mod rights;
+#[cfg(test)]
+mod schemas;
+#[cfg(test)]
+mod webhooks;

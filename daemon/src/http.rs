@@ -1,6 +1,5 @@
 //! /metrics, /healthz and /readyz over plain HTTP on the loopback address.
 
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,17 +7,24 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{Encoder, Registry, TextEncoder};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A client that has not sent its request by then is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::server::{Handle, Limits, Server, response};
+
+/// Monitoring asks seldom and has few mouths.
+const LIMITS: Limits = Limits {
+    connections: 64,
+    handshake: Duration::from_secs(10),
+    first_request: Duration::from_secs(10),
+    idle: Duration::from_secs(120),
+    request: Duration::from_secs(20),
+    grace: Duration::from_secs(1),
+};
 
 /// Whether the process can do its work; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +72,8 @@ pub async fn serve(
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = TcpListener::bind(address).await.map_err(|source| HttpError { address, what, flag, source })?;
-        tasks.spawn(accept(listener, endpoint.clone(), tasks.clone(), shutdown.clone()));
+        let server = Server::new(Arc::new(endpoint.clone()), LIMITS);
+        tasks.spawn(server.run(listener, tasks.clone(), shutdown.clone()));
     }
     Ok(())
 }
@@ -77,36 +84,9 @@ struct Endpoint {
     ready: Readiness,
 }
 
-async fn accept(listener: TcpListener, endpoint: Endpoint, tasks: TaskTracker, shutdown: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            // Out of descriptors, most likely: let others finish.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let (endpoint, shutdown) = (endpoint.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            let answer = service_fn(move |request| {
-                let response = endpoint.answer(&request);
-                async move { Ok::<_, Infallible>(response) }
-            });
-            let mut server = hyper::server::conn::http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => {}
-                served = server.serve_connection(TokioIo::new(stream), answer) => {
-                    if let Err(error) = served {
-                        tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
-                    }
-                }
-            }
-        });
+impl Handle for Endpoint {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.answer(&request)
     }
 }
 
@@ -129,10 +109,4 @@ impl Endpoint {
             _ => response(StatusCode::NOT_FOUND, "known here: /metrics /healthz /readyz\n"),
         }
     }
-}
-
-fn response(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response
 }

@@ -4,7 +4,9 @@ mod failure;
 mod http;
 mod life;
 mod logging;
+pub mod server;
 mod shutdown;
+pub mod tls;
 
 use clap::Args;
 pub use failure::{complain, remark, sentence};

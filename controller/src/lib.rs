@@ -9,6 +9,7 @@ pub mod converge;
 pub mod metrics;
 mod request;
 pub mod run;
+pub mod webhook;
 
 pub use allocator::Allocator;
 pub use book::Book;

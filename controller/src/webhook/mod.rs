@@ -7,6 +7,8 @@
 pub mod certificate;
 pub mod handler;
 pub mod review;
+mod serve;
 
 pub use handler::Webhooks;
 pub use review::{Admission, Change, Convert, Judge, Verdict};
+pub use serve::{WebhookArgs, WebhookError, WebhookMode, serve_webhooks};

@@ -6,7 +6,6 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::tls::identity::{Identity, IdentityError};
 
@@ -30,33 +29,30 @@ enum FileError {
     },
 }
 
-/// Follows `tls.crt` and `tls.key` (PEM) in `dir` until `shutdown`. What is unreadable is said once and leaves the
-/// certificate in use as it is; `None` until there was one.
-pub fn follow(dir: &Path, tasks: &TaskTracker, shutdown: CancellationToken) -> watch::Receiver<Option<Identity>> {
-    let (sender, receiver) = watch::channel(None);
-    let dir = dir.to_owned();
-    tasks.spawn(async move {
-        let mut complaint = String::new();
+/// Follows the files.
+#[derive(Debug)]
+pub struct Follower {
+    dir: PathBuf,
+    identity: watch::Sender<Option<Identity>>,
+    /// What is wrong, as it was last said.
+    complaint: String,
+}
+
+/// What follows `tls.crt` and `tls.key` (PEM) in `dir`, and where it shows them; `None` until there was a certificate.
+pub fn follow(dir: &Path) -> (Follower, watch::Receiver<Option<Identity>>) {
+    let (identity, receiver) = watch::channel(None);
+    (Follower { dir: dir.to_owned(), identity, complaint: String::new() }, receiver)
+}
+
+// === impl Follower ===
+
+impl Follower {
+    /// Follows until `shutdown`. What is unreadable is said once and leaves the certificate in use as it is.
+    pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
-            match read(&dir).await {
-                Ok(identity) => {
-                    complaint.clear();
-                    let changed = sender.send_if_modified(|current| {
-                        let changed = current.as_ref() != Some(&identity);
-                        *current = Some(identity);
-                        changed
-                    });
-                    if changed {
-                        tracing::info!(dir = %dir.display(), "certificate in use");
-                    }
-                }
-                Err(error) => {
-                    let sentence = crate::sentence(&error);
-                    if sentence != complaint {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "no new certificate");
-                        complaint = sentence;
-                    }
-                }
+            match read(&self.dir).await {
+                Ok(identity) => self.show(identity),
+                Err(error) => self.complain(&error),
             }
             tokio::select! {
                 biased;
@@ -64,8 +60,27 @@ pub fn follow(dir: &Path, tasks: &TaskTracker, shutdown: CancellationToken) -> w
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
-    });
-    receiver
+    }
+
+    fn show(&mut self, identity: Identity) {
+        self.complaint.clear();
+        let changed = self.identity.send_if_modified(|current| {
+            let changed = current.as_ref() != Some(&identity);
+            *current = Some(identity);
+            changed
+        });
+        if changed {
+            tracing::info!(dir = %self.dir.display(), "certificate in use");
+        }
+    }
+
+    fn complain(&mut self, error: &FileError) {
+        let sentence = crate::sentence(error);
+        if sentence != self.complaint {
+            tracing::warn!(error = error as &dyn std::error::Error, "no new certificate");
+            self.complaint = sentence;
+        }
+    }
 }
 
 async fn read(dir: &Path) -> Result<Identity, FileError> {

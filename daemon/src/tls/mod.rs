@@ -5,5 +5,5 @@ mod files;
 mod identity;
 
 pub use args::{TlsArgs, TlsError, TlsVersion};
-pub use files::follow;
+pub use files::{Follower, follow};
 pub use identity::{Identity, IdentityError};

@@ -10,6 +10,10 @@
 //! Whoever writes first has written for all: a lost race ends with reading what the winner wrote.
 
 pub mod authority;
+mod cluster;
 pub mod decision;
+pub mod inject;
+mod keeper;
 
 pub use decision::{Decision, Names, Reason, Stored, decide};
+pub use keeper::Keeper;

@@ -8,7 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use crate::webhook::review::{Convert, Judge, Malformed, admit, convert};
+use crate::webhook::review::{Convert, Judge, ReviewError, admit, convert};
 
 /// A review carries an object twice at most; an object in etcd has at most 1.5 MiB, a list to convert has many.
 pub const LARGEST_BODY: u64 = 8 * 1024 * 1024;
@@ -40,7 +40,7 @@ impl Webhooks {
         Self { namespace: namespace.into(), judge, converter }
     }
 
-    fn answer(&self, path: &str, body: &[u8]) -> Result<Vec<u8>, Malformed> {
+    fn answer(&self, path: &str, body: &[u8]) -> Result<Vec<u8>, ReviewError> {
         match VALIDATE.iter().find(|(validate, _)| *validate == path) {
             Some((_, kind)) => admit(body, kind, &self.namespace, &*self.judge),
             None => convert(body, &*self.converter),
@@ -73,9 +73,10 @@ impl Handle for Webhooks {
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 response
             }
-            Err(error @ Malformed::Answer(_)) => {
+            Err(error @ ReviewError::Answer(_)) => {
                 response(StatusCode::INTERNAL_SERVER_ERROR, ferrolb_daemon::sentence(&error))
             }
+            Err(error @ ReviewError::NotYet) => response(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             Err(error) => {
                 tracing::warn!(path, error = &error as &dyn std::error::Error, "question not understood");
                 response(StatusCode::BAD_REQUEST, ferrolb_daemon::sentence(&error))

@@ -70,6 +70,22 @@ pub enum Verdict {
         /// What is worth knowing besides.
         warnings: Vec<String>,
     },
+    /// Nothing can be said yet; what becomes of the change is for the failure policy of the webhook to say.
+    NotYet,
+}
+
+impl Verdict {
+    /// Nothing to say.
+    pub fn allowed() -> Self {
+        Self::Allowed { warnings: Vec::new() }
+    }
+
+    fn warn_first(&mut self, warning: String) {
+        match self {
+            Self::Allowed { warnings } | Self::Denied { warnings, .. } => warnings.insert(0, warning),
+            Self::NotYet => {}
+        }
+    }
 }
 
 /// Decides about changes.
@@ -93,9 +109,9 @@ impl<F: Fn(Value, &str) -> Result<Value, String> + Send + Sync> Convert for F {
     }
 }
 
-/// A body that is no review.
+/// A body that is no review, or one that cannot be answered.
 #[derive(Debug, Error)]
-pub enum Malformed {
+pub enum ReviewError {
     /// Not JSON, or fields are missing or of the wrong type.
     #[error("this is no {expected}: {source}")]
     Json {
@@ -131,6 +147,9 @@ pub enum Malformed {
         /// As sent.
         operation: Operation,
     },
+    /// Nothing has been read of the cluster yet.
+    #[error("the configuration has not been read yet; try again in a moment")]
+    NotYet,
     /// A review cannot be written: a bug.
     #[error("the answer cannot be written")]
     Answer(#[source] serde_json::Error),
@@ -140,12 +159,13 @@ pub enum Malformed {
 ///
 /// # Errors
 /// It is no review that could be answered.
-pub fn admit(body: &[u8], kind: &str, namespace: &str, judge: &dyn Judge) -> Result<Vec<u8>, Malformed> {
+pub fn admit(body: &[u8], kind: &str, namespace: &str, judge: &dyn Judge) -> Result<Vec<u8>, ReviewError> {
     let (version, expected) = ADMISSION;
     let review: AdmissionReview<DynamicObject> = read(body, expected, &[version])?;
-    let request: AdmissionRequest<DynamicObject> = review.try_into().map_err(|_none| Malformed::NoRequest(expected))?;
+    let request: AdmissionRequest<DynamicObject> =
+        review.try_into().map_err(|_none| ReviewError::NoRequest(expected))?;
     if request.kind.kind != kind {
-        return Err(Malformed::Kind { kind: request.kind.kind, expected: kind.to_owned() });
+        return Err(ReviewError::Kind { kind: request.kind.kind, expected: kind.to_owned() });
     }
     let verdict = if request.sub_resource.as_deref().is_none_or(str::is_empty) {
         admission(&request)?.map(|admission| verdict(&admission, namespace, judge))
@@ -155,6 +175,7 @@ pub fn admit(body: &[u8], kind: &str, namespace: &str, judge: &dyn Judge) -> Res
     let mut response = AdmissionResponse::from(&request);
     let warnings = match verdict {
         None => Vec::new(),
+        Some(Verdict::NotYet) => return Err(ReviewError::NotYet),
         Some(Verdict::Allowed { warnings }) => warnings,
         Some(Verdict::Denied { message, warnings }) => {
             tracing::info!(kind, namespace = request.namespace, name = request.name, message, "change denied");
@@ -165,17 +186,17 @@ pub fn admit(body: &[u8], kind: &str, namespace: &str, judge: &dyn Judge) -> Res
         }
     };
     response.warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
-    serde_json::to_vec(&response.into_review()).map_err(Malformed::Answer)
+    serde_json::to_vec(&response.into_review()).map_err(ReviewError::Answer)
 }
 
 /// `None`: an operation about which there is nothing to say.
-fn admission(request: &AdmissionRequest<DynamicObject>) -> Result<Option<Admission>, Malformed> {
+fn admission(request: &AdmissionRequest<DynamicObject>) -> Result<Option<Admission>, ReviewError> {
     let value = |object: &Option<DynamicObject>| {
         let value = object.as_ref().map(serde_json::to_value).transpose();
-        value.map_err(|source| Malformed::Json { expected: ADMISSION.1, source })
+        value.map_err(|source| ReviewError::Json { expected: ADMISSION.1, source })
     };
     let candidate = || {
-        let missing = || Malformed::NoObject { operation: request.operation.clone() };
+        let missing = || ReviewError::NoObject { operation: request.operation.clone() };
         value(&request.object)?.ok_or_else(missing)
     };
     let change = match request.operation {
@@ -193,17 +214,22 @@ fn admission(request: &AdmissionRequest<DynamicObject>) -> Result<Option<Admissi
 }
 
 fn verdict(admission: &Admission, namespace: &str, judge: &dyn Judge) -> Verdict {
-    let elsewhere = matches!(admission.change, Change::Create(_)) && admission.namespace != namespace;
-    let mut verdict = if elsewhere {
-        let message = format!("resource must be created in {namespace} namespace");
-        Verdict::Denied { message, warnings: Vec::new() }
-    } else {
-        judge.review(admission)
+    let elsewhere = admission.namespace != namespace;
+    let mut verdict = match admission.change {
+        Change::Create(_) if elsewhere => {
+            let message = format!("resource must be created in {namespace} namespace");
+            Verdict::Denied { message, warnings: Vec::new() }
+        }
+        // It was there before anybody asked, and may be changed and deleted since it does nothing.
+        Change::Update { .. } if elsewhere => Verdict::Allowed {
+            warnings: vec![format!("resources outside of the {namespace} namespace have no effect")],
+        },
+        Change::Delete if elsewhere => Verdict::allowed(),
+        Change::Create(_) | Change::Update { .. } | Change::Delete => judge.review(admission),
     };
     let disable_mp = admission.change.candidate().and_then(|object| object.pointer("/spec/disableMP"));
     if admission.kind == "BGPPeer" && disable_mp == Some(&Value::Bool(true)) {
-        let (Verdict::Allowed { warnings } | Verdict::Denied { warnings, .. }) = &mut verdict;
-        warnings.insert(0, DISABLE_MP.to_owned());
+        verdict.warn_first(DISABLE_MP.to_owned());
     }
     verdict
 }
@@ -212,9 +238,10 @@ fn verdict(admission: &Admission, namespace: &str, judge: &dyn Judge) -> Verdict
 ///
 /// # Errors
 /// It is no review that could be answered. An object that cannot be converted is said in the answer.
-pub fn convert(body: &[u8], converter: &dyn Convert) -> Result<Vec<u8>, Malformed> {
+pub fn convert(body: &[u8], converter: &dyn Convert) -> Result<Vec<u8>, ReviewError> {
     let review: ConversionReview = read(body, CONVERSION_KIND, &CONVERSION_VERSIONS)?;
-    let mut request = ConversionRequest::from_review(review).map_err(|_none| Malformed::NoRequest(CONVERSION_KIND))?;
+    let mut request =
+        ConversionRequest::from_review(review).map_err(|_none| ReviewError::NoRequest(CONVERSION_KIND))?;
     let objects = std::mem::take(&mut request.objects);
     let converted: Result<Vec<Value>, String> =
         objects.into_iter().map(|object| converter.convert(object, &request.desired_api_version)).collect();
@@ -226,7 +253,7 @@ pub fn convert(body: &[u8], converter: &dyn Convert) -> Result<Vec<u8>, Malforme
             response.failure(Status::failure(&message, "Invalid"))
         }
     };
-    serde_json::to_vec(&response.into_review()).map_err(Malformed::Answer)
+    serde_json::to_vec(&response.into_review()).map_err(ReviewError::Answer)
 }
 
 /// Reads a review of one of `versions`; what it is comes before what is in it, for a better sentence.
@@ -234,13 +261,13 @@ fn read<T: serde::de::DeserializeOwned>(
     body: &[u8],
     expected: &'static str,
     versions: &[&str],
-) -> Result<T, Malformed> {
-    let json = |source| Malformed::Json { expected, source };
+) -> Result<T, ReviewError> {
+    let json = |source| ReviewError::Json { expected, source };
     let value: Value = serde_json::from_slice(body).map_err(json)?;
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (kind, version) = (text("kind"), text("apiVersion"));
     if kind != expected || !versions.contains(&version.as_str()) {
-        return Err(Malformed::Type { kind, version, expected });
+        return Err(ReviewError::Type { kind, version, expected });
     }
     T::deserialize(value).map_err(json)
 }

@@ -7,15 +7,19 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use ferrolb_daemon::Readiness;
 use ferrolb_daemon::server::{Limits, Server};
-use ferrolb_daemon::tls::{self, TlsArgs, TlsError};
+use ferrolb_daemon::tls::{self, Identity, TlsArgs, TlsError};
+use ferrolb_source::Cluster;
 use kube::Client;
+use serde_json::Value;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::webhook::certificate::{Keeper, Names};
 use crate::webhook::handler::Webhooks;
+use crate::webhook::judge::ClusterJudge;
 
 /// What the process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -78,8 +82,9 @@ pub enum WebhookError {
     },
 }
 
-/// Serves `webhooks` on `tasks` until `shutdown`, and keeps their certificate. Returns as soon as the port is open;
-/// `ready` is set once there is a certificate, which is when the API server can be answered.
+/// Serves webhooks for the configuration in `namespace` on `tasks` until `shutdown`, and keeps their certificate.
+/// Returns as soon as the port is open; `ready` is set once there is a certificate and something was read of the
+/// cluster, which is when the API server can be answered.
 ///
 /// # Errors
 /// A flag cannot be followed, or the port is taken. Nothing was started then.
@@ -87,7 +92,7 @@ pub async fn serve_webhooks(
     args: &WebhookArgs,
     client: Client,
     namespace: &str,
-    webhooks: Webhooks,
+    cluster: watch::Receiver<Arc<Cluster>>,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
     ready: Readiness,
@@ -107,17 +112,29 @@ pub async fn serve_webhooks(
     } else {
         tasks.spawn(follower.run(shutdown.clone()));
     }
+    let judge = Arc::new(ClusterJudge::new(cluster.clone()));
+    let webhooks = Webhooks::new(namespace, judge, Arc::new(convert));
     let server = Server::new(Arc::new(webhooks), Limits::default()).over_tls(config);
     tasks.spawn(server.run(listener, tasks.clone(), shutdown.clone()));
-    let (mut identity, shutdown) = (identity, shutdown.clone());
+    let shutdown = shutdown.clone();
     tasks.spawn(async move {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {}
-            there = identity.wait_for(Option::is_some) => ready.set(there.is_ok()),
+            able = both(identity, cluster) => ready.set(able),
         }
     });
     Ok(())
+}
+
+/// Waits for a certificate and for something to have been read; `false`: they will not come.
+async fn both(mut identity: watch::Receiver<Option<Identity>>, mut cluster: watch::Receiver<Arc<Cluster>>) -> bool {
+    identity.wait_for(Option::is_some).await.is_ok() && cluster.wait_for(|cluster| !cluster.reading).await.is_ok()
+}
+
+/// The only kind with more than one version.
+fn convert(object: Value, to: &str) -> Result<Value, String> {
+    ferrolb_api::conversion::convert_bgp_peer(object, to).map_err(|error| ferrolb_daemon::sentence(&error))
 }
 
 /// All addresses of both families; of IPv4 only where the kernel has no IPv6.

@@ -1,6 +1,6 @@
 //! The authority where the API server looks for it: in the `ValidatingWebhookConfiguration` and in the conversion of
-//! the CRD. Only what calls our own Service is touched: another installation in the cluster has objects of the same
-//! names.
+//! the CRD. What calls the Service of somebody else is left alone: another installation in the cluster may own objects of
+//! these names.
 
 use serde_json::Value;
 
@@ -43,7 +43,11 @@ fn inject<'a>(clients: impl Iterator<Item = &'a mut Value>, names: &Names, bundl
     injected
 }
 
+/// Something without a Service in it calls a URL, which nobody else's does.
 fn calls(client: &Value, names: &Names) -> bool {
+    if client.get("service").is_none_or(Value::is_null) {
+        return true;
+    }
     let is = |key: &str, expected: &str| {
         client.pointer(&format!("/service/{key}")).and_then(Value::as_str) == Some(expected)
     };
@@ -91,6 +95,13 @@ mod tests {
         let mut object = configuration("elsewhere", [None, None]);
         assert_eq!(into_webhooks(&mut object, &names(), "bmV3"), Injected::NotOurs);
         assert_eq!(object, configuration("elsewhere", [None, None]));
+    }
+
+    #[test]
+    fn a_webhook_at_a_url_gets_the_authority() {
+        let mut object = json!({"webhooks": [{"clientConfig": {"url": "https://127.0.0.1:9443/x"}}]});
+        assert_eq!(into_webhooks(&mut object, &names(), "bmV3"), Injected::Changed);
+        assert_eq!(object.pointer("/webhooks/0/clientConfig/caBundle"), Some(&json!("bmV3")));
     }
 
     #[test]

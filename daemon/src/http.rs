@@ -36,7 +36,8 @@ impl Readiness {
         self.0.store(ready, Ordering::Relaxed);
     }
 
-    fn get(&self) -> bool {
+    /// What was last said.
+    pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -42,7 +42,7 @@ pub struct WebhookArgs {
     /// Whether the process serves webhooks beside assigning addresses, or instead of it.
     #[arg(long, value_enum, default_value = "enabled")]
     pub webhook_mode: WebhookMode,
-    /// TCP port of the webhooks on all addresses.
+    /// TCP port of the webhooks on all addresses; 0: any that is free.
     #[arg(long, default_value_t = 9443)]
     pub webhook_port: u16,
     /// Leave the certificate to somebody else, who keeps it in --cert-dir.
@@ -83,7 +83,7 @@ pub enum WebhookError {
 }
 
 /// Serves webhooks for the configuration in `namespace` on `tasks` until `shutdown`, and keeps their certificate.
-/// Returns as soon as the port is open; `ready` is set once there is a certificate and something was read of the
+/// Returns its address as soon as the port is open; `ready` is set once there is a certificate and something was read of the
 /// cluster, which is when the API server can be answered.
 ///
 /// # Errors
@@ -96,7 +96,7 @@ pub async fn serve_webhooks(
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
     ready: Readiness,
-) -> Result<(), WebhookError> {
+) -> Result<SocketAddr, WebhookError> {
     if args.webhook_http2 {
         tracing::info!("--webhook-http2 has no effect: HTTP/1.1 is spoken");
     }
@@ -107,6 +107,7 @@ pub async fn serve_webhooks(
     let identity = if rotate { kept } else { followed };
     let config = args.tls.server_config(identity.clone())?;
     let listener = listen(args.webhook_port).await?;
+    let address = listener.local_addr().map_err(|source| WebhookError::Listen { port: args.webhook_port, source })?;
     if rotate {
         tasks.spawn(keeper.run(tasks.clone(), shutdown.clone()));
     } else {
@@ -124,7 +125,7 @@ pub async fn serve_webhooks(
             able = both(identity, cluster) => ready.set(able),
         }
     });
-    Ok(())
+    Ok(address)
 }
 
 /// Waits for a certificate and for something to have been read; `false`: they will not come.

@@ -6,6 +6,7 @@
 pub mod allocator;
 pub mod book;
 pub mod converge;
+pub mod guard;
 pub mod metrics;
 mod request;
 pub mod run;

@@ -98,7 +98,7 @@ impl Running {
     }
 }
 
-fn peer(name: &str, spec: Value) -> Value {
+fn peer(name: &str, spec: &Value) -> Value {
     object("v1beta2", "BGPPeer", name, spec)
 }
 
@@ -144,7 +144,7 @@ async fn an_update_takes_the_place_of_what_was_there() {
 #[tokio::test]
 async fn what_was_wrong_before_can_be_mended_step_by_step() {
     let old = pool("first", &["nonsense", "rubbish"]);
-    let webhooks = start(&[old.clone()]).await;
+    let webhooks = start(std::slice::from_ref(&old)).await;
     assert!(webhooks.update(POOL, &old, &pool("first", &["nonsense"])).await.0);
     assert!(!webhooks.update(POOL, &old, &pool("first", &["nonsense", "more"])).await.0);
     assert!(!webhooks.create(POOL, &old).await.0, "new, it is as wrong as any");
@@ -155,7 +155,7 @@ async fn what_was_wrong_before_can_be_mended_step_by_step() {
 async fn a_reference_to_what_may_still_come_is_a_warning() {
     let webhooks = start(&[]).await;
     let spec = json!({"myASN": 64500, "peerASN": 64501, "peerAddress": "192.0.2.1", "bfdProfile": "fast"});
-    let (allowed, _, warnings) = webhooks.create(PEER, &peer("router", spec)).await;
+    let (allowed, _, warnings) = webhooks.create(PEER, &peer("router", &spec)).await;
     assert!(allowed);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("fast"), "{warnings:?}");
@@ -167,7 +167,7 @@ async fn nothing_is_created_outside_of_the_namespace() {
     let webhooks = start(&[]).await;
     for (path, kind) in VALIDATE {
         let version = if kind == "BGPPeer" { "v1beta2" } else { "v1beta1" };
-        let mut object = object(version, kind, "a", json!({"disableMP": true}));
+        let mut object = object(version, kind, "a", &json!({"disableMP": true}));
         object["metadata"]["namespace"] = json!("default");
         let body = |operation, old| review(operation, "default", &object, old);
         let (allowed, message, _) = webhooks.judge(path, body("CREATE", &Value::Null)).await;
@@ -185,11 +185,11 @@ async fn disable_mp_is_warned_of_and_checked_like_any_other_peer() {
     let webhooks = start(&[]).await;
     let deprecated = "disable mp is deprecated and has no effect since it's the default behavior now";
     let right = json!({"myASN": 64500, "peerASN": 64501, "peerAddress": "192.0.2.1", "disableMP": true});
-    let (allowed, _, warnings) = webhooks.create(PEER, &peer("router", right)).await;
+    let (allowed, _, warnings) = webhooks.create(PEER, &peer("router", &right)).await;
     assert!(allowed);
     assert_eq!(warnings, [deprecated]);
     let wrong = json!({"myASN": 64500, "peerASN": 64501, "peerAddress": "nowhere", "disableMP": true});
-    let (allowed, message, warnings) = webhooks.create(PEER, &peer("router", wrong)).await;
+    let (allowed, message, warnings) = webhooks.create(PEER, &peer("router", &wrong)).await;
     assert!(!allowed);
     assert!(message.contains("nowhere"), "{message}");
     assert_eq!(warnings, [deprecated]);
@@ -198,9 +198,9 @@ async fn disable_mp_is_warned_of_and_checked_like_any_other_peer() {
 
 #[tokio::test]
 async fn a_bfd_profile_that_a_peer_uses_is_not_deleted() {
-    let profile = |name| object("v1beta1", "BFDProfile", name, json!({}));
+    let profile = |name| object("v1beta1", "BFDProfile", name, &json!({}));
     let spec = json!({"myASN": 64500, "peerASN": 64501, "peerAddress": "192.0.2.1", "bfdProfile": "fast"});
-    let webhooks = start(&[profile("fast"), profile("slow"), peer("router", spec)]).await;
+    let webhooks = start(&[profile("fast"), profile("slow"), peer("router", &spec)]).await;
     let delete = |name| review("DELETE", NAMESPACE, &Value::Null, &profile(name));
     let (allowed, message, _) = webhooks.judge(BFD, delete("fast")).await;
     assert!(!allowed);
@@ -266,7 +266,7 @@ async fn a_body_that_is_too_large_is_refused() {
 async fn peers_are_converted_in_their_order_in_both_versions_of_the_review() {
     let webhooks = start(&[]).await;
     let spec = json!({"myASN": 64500, "peerASN": 64501, "peerAddress": "192.0.2.1"});
-    let objects = [object("v1beta1", "BGPPeer", "a", spec.clone()), peer("b", spec)];
+    let objects = [object("v1beta1", "BGPPeer", "a", &spec), peer("b", &spec)];
     for version in ["apiextensions.k8s.io/v1", "apiextensions.k8s.io/v1beta1"] {
         let request = json!({"uid": "u", "desiredAPIVersion": "metallb.io/v1beta2", "objects": objects});
         let body = json!({"apiVersion": version, "kind": "ConversionReview", "request": request});
@@ -287,7 +287,7 @@ async fn peers_are_converted_in_their_order_in_both_versions_of_the_review() {
 #[tokio::test]
 async fn what_cannot_be_converted_is_said() {
     let webhooks = start(&[]).await;
-    let request = json!({"uid": "u", "desiredAPIVersion": "metallb.io/v9", "objects": [peer("a", json!({}))]});
+    let request = json!({"uid": "u", "desiredAPIVersion": "metallb.io/v9", "objects": [peer("a", &json!({}))]});
     let body = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview", "request": request});
     let (status, answer) = webhooks.ask(CONVERT, serde_json::to_vec(&body).unwrap()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");

@@ -24,10 +24,9 @@ fn fresh() -> Stored {
 }
 
 fn until(stored: &Stored, now: Timestamp) -> Timestamp {
-    match decide(stored, &names(), now) {
-        Decision::Keep { until, .. } => until,
-        other => panic!("{other:?}"),
-    }
+    let decision = decide(stored, &names(), now);
+    let Decision::Keep { until, .. } = decision else { unreachable!("{decision:?}") };
+    until
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub mod tls;
 
 use clap::Args;
 pub use failure::{complain, remark, sentence};
-pub use http::{HttpError, Readiness, serve};
+pub use http::{Access, Authorize, Guard, HttpError, Readiness, serve, serve_guarded};
 pub use life::{RuntimeError, alone, live};
 pub use logging::{LogLevel, init as init_logging};
 

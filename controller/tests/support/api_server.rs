@@ -129,10 +129,10 @@ impl Answers {
         let from: u64 = value("resourceVersion").parse().unwrap_or(0);
         let news = |state: &State| {
             let new = state.log.iter().filter(|(version, at, _)| *version > from && *at == path);
-            new.map(|(_, _, event)| format!("{event}\n")).collect::<String>()
+            new.map(|(_, _, event)| event.to_string()).collect::<Vec<_>>().join("\n")
         };
-        let lines = news(&*state.wait_for(|state| !news(state).is_empty()).await.unwrap());
-        response(StatusCode::OK, lines)
+        let lines = news(&state.wait_for(|state| !news(state).is_empty()).await.unwrap());
+        response(StatusCode::OK, lines + "\n")
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn review(operation: &str, namespace: &str, object: &Value, old: &Val
 }
 
 /// An object of `metallb.io`.
-pub(crate) fn object(version: &str, kind: &str, name: &str, spec: Value) -> Value {
+pub(crate) fn object(version: &str, kind: &str, name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": format!("metallb.io/{version}"),
         "kind": kind,
@@ -81,5 +81,5 @@ pub(crate) fn object(version: &str, kind: &str, name: &str, spec: Value) -> Valu
 }
 
 pub(crate) fn pool(name: &str, addresses: &[&str]) -> Value {
-    object("v1beta1", "IPAddressPool", name, json!({"addresses": addresses}))
+    object("v1beta1", "IPAddressPool", name, &json!({"addresses": addresses}))
 }

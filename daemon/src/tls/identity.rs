@@ -30,6 +30,9 @@ pub enum IdentityError {
     /// Of a kind that is not known, broken, or the key of another certificate.
     #[error("the private key cannot be used with the certificate")]
     Pair(#[source] rustls::Error),
+    /// None can be made.
+    #[error("a certificate cannot be made")]
+    SelfSigned(#[source] rcgen::Error),
 }
 
 // === impl Identity ===
@@ -48,6 +51,15 @@ impl Identity {
         let key = PrivateKeyDer::from_pem_slice(key).map_err(IdentityError::Key)?;
         let pair = CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(IdentityError::Pair)?;
         Ok(Self(Arc::new(pair)))
+    }
+
+    /// A new certificate that nobody has signed, for `name`: whoever connects knows nothing but that nobody listens in.
+    ///
+    /// # Errors
+    /// No certificate can carry that name, or there is no randomness.
+    pub fn self_signed(name: &str) -> Result<Self, IdentityError> {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).map_err(IdentityError::SelfSigned)?;
+        Self::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes())
     }
 }
 

@@ -7,10 +7,12 @@
 pub mod allocator;
 pub mod book;
 pub mod converge;
+pub mod guard;
 pub mod lease;
 pub mod metrics;
 mod request;
 pub mod run;
+pub mod webhook;
 
 pub use allocator::Allocator;
 pub use book::Book;

@@ -1,24 +1,34 @@
-//! /metrics, /healthz and /readyz over plain HTTP on the loopback address.
+//! /metrics, /healthz and /readyz: over plain HTTP on the loopback address, or for the network, where metrics are served
+//! over TLS to whoever a [`Guard`] admits.
 
-use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
+use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{Encoder, Registry, TextEncoder};
+use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A client that has not sent its request by then is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::server::{Handle, Limits, Server, response};
+
+/// Monitoring asks seldom and has few mouths.
+const LIMITS: Limits = Limits {
+    connections: 64,
+    handshake: Duration::from_secs(10),
+    first_request: Duration::from_secs(10),
+    idle: Duration::from_secs(120),
+    request: Duration::from_secs(20),
+    grace: Duration::from_secs(1),
+};
 
 /// Whether the process can do its work; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +40,20 @@ impl Readiness {
         self.0.store(ready, Ordering::Relaxed);
     }
 
-    fn get(&self) -> bool {
+    /// What was last said.
+    pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Readiness {
+    fn answer(&self, path: &str) -> Option<Response<Full<Bytes>>> {
+        match path {
+            "/healthz" => Some(response(StatusCode::OK, "ok\n")),
+            "/readyz" if self.get() => Some(response(StatusCode::OK, "ok\n")),
+            "/readyz" => Some(response(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")),
+            _ => None,
+        }
     }
 }
 
@@ -46,7 +68,51 @@ pub struct HttpError {
     source: std::io::Error,
 }
 
-/// Serves metrics and health, each on its port (0: not at all) until `shutdown`.
+/// Who may be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever asked may know.
+    Granted,
+    /// Nobody known has asked.
+    Unauthenticated,
+    /// Whoever asked may not know.
+    Forbidden,
+    /// It could not be found out.
+    Unanswered,
+}
+
+/// Decides who may get a path by the bearer token that was sent.
+pub trait Authorize: Send + Sync {
+    /// Whether the owner of `token` may get `path`.
+    fn authorize(&self, token: String, path: String) -> Pin<Box<dyn Future<Output = Access> + Send + '_>>;
+}
+
+impl<F, A> Authorize for F
+where
+    F: Fn(String, String) -> A + Send + Sync,
+    A: Future<Output = Access> + Send + 'static,
+{
+    fn authorize(&self, token: String, path: String) -> Pin<Box<dyn Future<Output = Access> + Send + '_>> {
+        Box::pin(self(token, path))
+    }
+}
+
+/// How metrics are guarded where the network can reach them.
+#[derive(Clone)]
+pub struct Guard {
+    /// The TLS that is spoken.
+    pub tls: Arc<ServerConfig>,
+    /// Who gets an answer.
+    pub authorize: Arc<dyn Authorize>,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").finish_non_exhaustive()
+    }
+}
+
+/// Serves metrics and health, each on its port (0: not at all) of the loopback address until `shutdown`.
 ///
 /// # Errors
 /// A port is taken: the error names it and its flag.
@@ -57,57 +123,111 @@ pub async fn serve(
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<(), HttpError> {
-    let endpoint = Endpoint { registry, ready };
-    for (port, what, flag) in
-        [(args.port, "metrics", "--port"), (args.health_probe_port, "health", "--health-probe-port")]
-    {
-        if port == 0 || (what == "health" && port == args.port) {
-            continue;
-        }
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let listener = TcpListener::bind(address).await.map_err(|source| HttpError { address, what, flag, source })?;
-        tasks.spawn(accept(listener, endpoint.clone(), tasks.clone(), shutdown.clone()));
+    let endpoint = Endpoint { registry, ready, authorize: None };
+    let loopback = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    if args.port != 0 {
+        let listener = listen(loopback(args.port), "metrics", "--port").await?;
+        start(Server::new(Arc::new(endpoint.clone()), LIMITS), listener, tasks, shutdown);
+    }
+    if args.health_probe_port != 0 && args.health_probe_port != args.port {
+        let listener = listen(loopback(args.health_probe_port), "health", "--health-probe-port").await?;
+        start(Server::new(Arc::new(endpoint), LIMITS), listener, tasks, shutdown);
     }
     Ok(())
 }
 
-#[derive(Debug, Clone)]
+/// Serves metrics on its port of all addresses over TLS to whoever `guard` admits, and health on its port of `health`
+/// over plain HTTP (0: not at all), until `shutdown`. Returns the addresses of both.
+///
+/// # Errors
+/// A port is taken: the error names it and its flag.
+pub async fn serve_guarded(
+    args: &crate::DaemonArgs,
+    guard: Guard,
+    health: IpAddr,
+    registry: Registry,
+    ready: Readiness,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<[Option<SocketAddr>; 2], HttpError> {
+    let mut addresses = [None, None];
+    let [metrics, probes] = &mut addresses;
+    if args.port != 0 {
+        let listener = match listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, args.port)), "metrics", "--port").await {
+            Err(error) if error.source.kind() != std::io::ErrorKind::AddrInUse => {
+                listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, args.port)), "metrics", "--port").await
+            }
+            tried => tried,
+        }?;
+        *metrics = listener.local_addr().ok();
+        let endpoint = Endpoint { registry: registry.clone(), ready: ready.clone(), authorize: Some(guard.authorize) };
+        start(Server::new(Arc::new(endpoint), LIMITS).over_tls(guard.tls), listener, tasks, shutdown);
+    }
+    if args.health_probe_port != 0 {
+        let address = SocketAddr::from((health, args.health_probe_port));
+        let listener = listen(address, "health", "--health-probe-port").await?;
+        *probes = listener.local_addr().ok();
+        start(Server::new(Arc::new(Probes { ready }), LIMITS), listener, tasks, shutdown);
+    }
+    Ok(addresses)
+}
+
+async fn listen(address: SocketAddr, what: &'static str, flag: &'static str) -> Result<TcpListener, HttpError> {
+    TcpListener::bind(address).await.map_err(|source| HttpError { address, what, flag, source })
+}
+
+fn start(server: Server<impl Handle>, listener: TcpListener, tasks: &TaskTracker, shutdown: &CancellationToken) {
+    tasks.spawn(server.run(listener, tasks.clone(), shutdown.clone()));
+}
+
+#[derive(Clone)]
 struct Endpoint {
     registry: Registry,
     ready: Readiness,
+    /// `None`: everybody is answered.
+    authorize: Option<Arc<dyn Authorize>>,
 }
 
-async fn accept(listener: TcpListener, endpoint: Endpoint, tasks: TaskTracker, shutdown: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            // Out of descriptors, most likely: let others finish.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let (endpoint, shutdown) = (endpoint.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            let answer = service_fn(move |request| {
-                let response = endpoint.answer(&request);
-                async move { Ok::<_, Infallible>(response) }
-            });
-            let mut server = hyper::server::conn::http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => {}
-                served = server.serve_connection(TokioIo::new(stream), answer) => {
-                    if let Err(error) = served {
-                        tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
-                    }
+/// Health without metrics.
+struct Probes {
+    ready: Readiness,
+}
+
+impl Handle for Probes {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.ready
+            .answer(request.uri().path())
+            .unwrap_or_else(|| response(StatusCode::NOT_FOUND, "known here: /healthz /readyz\n"))
+    }
+}
+
+impl Handle for Endpoint {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        if let Some(authorize) = &self.authorize {
+            let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+            let access = match token {
+                Some(token) => authorize.authorize(token.to_owned(), path.to_owned()).await,
+                None => Access::Unauthenticated,
+            };
+            match access {
+                Access::Granted => {}
+                Access::Unauthenticated => return response(StatusCode::UNAUTHORIZED, "send a bearer token\n"),
+                Access::Forbidden => return response(StatusCode::FORBIDDEN, "this token may not get this path\n"),
+                Access::Unanswered => {
+                    return response(StatusCode::SERVICE_UNAVAILABLE, "the token cannot be checked; try again\n");
                 }
             }
-        });
+        }
+        self.answer(&request)
     }
+}
+
+/// RFC 6750 section 2.1; the scheme is written in any case (RFC 9110 section 11.1).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 impl Endpoint {
@@ -123,16 +243,10 @@ impl Endpoint {
                     Err(error) => response(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
                 }
             }
-            "/healthz" => response(StatusCode::OK, "ok\n"),
-            "/readyz" if self.ready.get() => response(StatusCode::OK, "ok\n"),
-            "/readyz" => response(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-            _ => response(StatusCode::NOT_FOUND, "known here: /metrics /healthz /readyz\n"),
+            path => self
+                .ready
+                .answer(path)
+                .unwrap_or_else(|| response(StatusCode::NOT_FOUND, "known here: /metrics /healthz /readyz\n")),
         }
     }
-}
-
-fn response(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response
 }

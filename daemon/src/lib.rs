@@ -4,11 +4,13 @@ mod failure;
 mod http;
 mod life;
 mod logging;
+pub mod server;
 mod shutdown;
+pub mod tls;
 
 use clap::Args;
 pub use failure::{complain, remark, sentence};
-pub use http::{HttpError, Readiness, serve};
+pub use http::{Access, Authorize, Guard, HttpError, Readiness, serve, serve_guarded};
 pub use life::{RuntimeError, alone, live};
 pub use logging::{LogLevel, init as init_logging};
 

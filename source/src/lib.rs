@@ -8,6 +8,7 @@ mod cluster;
 pub mod directory;
 pub mod kubernetes;
 mod object;
+pub mod permission;
 mod writer;
 
 use std::path::{Path, PathBuf};

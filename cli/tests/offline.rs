@@ -255,3 +255,26 @@ fn a_file_with_nothing_to_convert_is_refused_in_a_sentence() {
         assert!(said.contains(sentence), "{text}: {said}");
     }
 }
+
+#[test]
+fn what_was_converted_for_bgp_is_valid_and_counted() {
+    let values = "configInline:\n  peers:\n  - {my-asn: 64512, peer-asn: 64513, peer-address: 192.0.2.1, bfd-profile: Fast}\n\
+                  \x20 bgp-communities: {backup: '64512:1'}\n  bfd-profiles: [{name: Fast}]\n  address-pools:\n\
+                  \x20 - {name: a, protocol: bgp, addresses: [10.0.0.0/24], bgp-advertisements: [{communities: [backup]}]}\n";
+    let legacy = folder(&[("values.yaml", values)]);
+    let output = ferrolb(&["convert"], &legacy.path().join("values.yaml"));
+    assert_eq!((output.status.code(), stderr_of(&output).as_str()), (Some(0), ""));
+    let converted = folder(&[("all.yaml", std::str::from_utf8(&output.stdout).unwrap())]);
+    for folder in [&legacy, &converted] {
+        let output = ferrolb(&["validate"], folder.path());
+        assert_eq!(
+            (output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref(), stderr_of(&output).as_str()),
+            (
+                Some(0),
+                "valid: 1 pools, 0 L2 advertisements, 0 services, 0 nodes, 1 BGP peers, 1 BGP advertisements, 1 communities, \
+                 1 BFD profiles\n",
+                ""
+            )
+        );
+    }
+}

@@ -1,8 +1,9 @@
 //! What a change would do: the problems that it brings, and what must not be taken away.
 
+use crate::legacy::GENERATED_PEER;
 use crate::parse;
 use crate::problem::{Class, ObjectRef, Problem};
-use crate::resource::Resources;
+use crate::resource::{Resources, number_generated};
 
 /// The problems that `after` has and `before` has not: what a change from one to the other brings about, wherever it
 /// shows. Whoever admits changes refuses those that bring one of [`Class::Invalid`] and warns of
@@ -40,7 +41,8 @@ pub fn deletion(resources: &Resources, object: &ObjectRef) -> Result<(), Box<Pro
     if places.any(|profile| profile.origin.object != *object) {
         return Ok(());
     }
-    let user = resources.bgp_peers.iter().find(|peer| peer.spec.bfd_profile.as_deref() == Some(&*object.name));
+    let peers = number_generated(&resources.bgp_peers, GENERATED_PEER, None);
+    let user = peers.iter().find(|peer| peer.spec.bfd_profile.as_deref() == Some(&*object.name));
     let Some(user) = user else { return Ok(()) };
     let message = format!(
         "failed to delete BFDProfile {}, used by BGPPeer {}; take it out of that peer's bfdProfile first",

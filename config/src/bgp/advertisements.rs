@@ -134,7 +134,7 @@ pub(crate) fn parse(
     for resource in unique(resources, &mut twice) {
         let mut own = Vec::new();
         let advertisement = Reader { resource, context, problems: &mut own }.advertisement();
-        let nodes = if own.iter().any(|problem| problem.field.contains("odeSelectors")) {
+        let nodes = if own.iter().any(|problem| problem.field.starts_with("spec.nodeSelectors")) {
             Vec::new()
         } else {
             advertisement.node_selectors.clone()

@@ -88,3 +88,77 @@ impl Metrics {
 fn approximate(n: u128) -> f64 {
     n as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ferrolb_config::{Labels, Origin, Resource, Resources, parse};
+    use ferrolb_source::ObjectKey;
+
+    use super::*;
+    use crate::allocator::Asker;
+
+    fn allocator(names: &[&str]) -> Allocator {
+        let pool = |(index, name): (usize, &&str)| Resource {
+            origin: Origin::resource("IPAddressPool", "lb", name),
+            name: (*name).to_owned(),
+            labels: Labels::new(),
+            spec: serde_json::from_value(serde_json::json!({
+                "addresses": [format!("10.0.{index}.0/24"), format!("fd0{index}::/16"), format!("fd1{index}::/16")],
+                "avoidBuggyIPs": true,
+            }))
+            .unwrap(),
+        };
+        let parsed = parse(&Resources { pools: names.iter().enumerate().map(pool).collect(), ..Resources::default() });
+        Allocator::new(parsed.strict().unwrap().pools.values())
+    }
+
+    fn shown(registry: &Registry) -> Vec<(String, Vec<(String, f64)>)> {
+        let value = |metric: &prometheus::proto::Metric| {
+            let label = metric.get_label().iter().map(|label| label.value().to_owned()).collect();
+            (label, metric.get_gauge().get_value() + metric.get_counter().get_value())
+        };
+        let family = |family: &prometheus::proto::MetricFamily| {
+            (family.name().to_owned(), family.get_metric().iter().map(value).collect())
+        };
+        registry.gather().iter().map(family).collect()
+    }
+
+    #[test]
+    fn names_and_values_are_those_that_dashboards_look_for() {
+        let registry = Registry::new();
+        let mut metrics = Metrics::new(&registry).unwrap();
+        let mut of_two = allocator(&["a", "b"]);
+        let labels = Labels::new();
+        for name in ["x", "y"] {
+            let key = Arc::new(ObjectKey::new("default", name));
+            let asker = Asker { key: &key, labels: &labels, namespace_labels: &labels, sharing: None, ports: &[] };
+            of_two.allocate_from(&asker, "a", &[Family::V4, Family::V6]).unwrap();
+        }
+        metrics.pools(&of_two);
+        metrics.updates.inc();
+        let per_pool = |a: f64, b: f64| vec![("a".to_owned(), a), ("b".to_owned(), b)];
+        let (v4, v6) = (254.0, 2.0_f64.powi(113));
+        let plain = |value: f64| vec![(String::new(), value)];
+        let expected = [
+            ("metallb_allocator_addresses_in_use_total", per_pool(4.0, 0.0)),
+            ("metallb_allocator_addresses_total", per_pool(v4 + v6, v4 + v6)),
+            ("metallb_allocator_ipv4_addresses_in_use_total", per_pool(2.0, 0.0)),
+            ("metallb_allocator_ipv4_addresses_total", per_pool(v4, v4)),
+            ("metallb_allocator_ipv6_addresses_in_use_total", per_pool(2.0, 0.0)),
+            ("metallb_allocator_ipv6_addresses_total", per_pool(v6, v6)),
+            ("metallb_allocator_services_allocated_total", per_pool(2.0, 0.0)),
+            ("metallb_k8s_client_config_loaded_bool", plain(0.0)),
+            ("metallb_k8s_client_config_stale_bool", plain(0.0)),
+            ("metallb_k8s_client_update_errors_total", plain(0.0)),
+            ("metallb_k8s_client_updates_total", plain(1.0)),
+        ];
+        let expected: Vec<_> = expected.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
+        assert_eq!(shown(&registry), expected);
+
+        metrics.pools(&allocator(&["b"]));
+        let gone = shown(&registry).into_iter().all(|(_, values)| values.iter().all(|(pool, _)| pool != "a"));
+        assert!(gone, "a pool that is gone is not shown");
+    }
+}

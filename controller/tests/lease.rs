@@ -52,6 +52,7 @@ enum Answer {
     Refused,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there are three of them")]
 enum State {
     Resting {
         until: u32,
@@ -200,7 +201,9 @@ fn simulate(plans: &[(Vec<Fate>, u32, u32)]) -> (Vec<u32>, u32) {
         let holders: Vec<usize> =
             (0..plans.len()).filter(|index| world.actors[*index].candidate.held(now).allows(now)).collect();
         most = most.max(u32::try_from(holders.len()).unwrap());
-        holders.iter().for_each(|index| held[*index] += 1);
+        for index in holders {
+            held[index] += 1;
+        }
     }
     (held, most)
 }

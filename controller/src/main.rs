@@ -34,7 +34,11 @@ fn serve(args: &ControllerArgs) -> Result<(), RunError> {
 fn fail(error: &RunError) -> ExitCode {
     let (problems, code) = match error {
         RunError::Refused(problems) => (problems.as_slice(), 2),
-        RunError::Source(_) | RunError::OnceNeedsDirectory | RunError::Http(_) => (&[][..], 2),
+        RunError::Source(_)
+        | RunError::OnceNeedsDirectory
+        | RunError::Http(_)
+        | RunError::Webhook(_)
+        | RunError::Guard(_) => (&[][..], 2),
         RunError::Write(_) | RunError::Charge(_) | RunError::Runtime(_) | RunError::Metrics(_) => (&[][..], 1),
     };
     ferrolb_daemon::complain("ferrolb-controller", error, problems.iter().map(ToString::to_string));

@@ -32,17 +32,26 @@ const LIMITS: Limits = Limits {
 
 /// Whether the process can do its work; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness {
+    own: Arc<AtomicBool>,
+    /// Parts that have to be ready too.
+    parts: Vec<Readiness>,
+}
 
 impl Readiness {
-    /// Says so.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
+    /// One that is ready only while all of `parts` are, too.
+    pub fn with(parts: impl IntoIterator<Item = Self>) -> Self {
+        Self { own: Arc::default(), parts: parts.into_iter().collect() }
     }
 
-    /// What was last said.
+    /// Says so.
+    pub fn set(&self, ready: bool) {
+        self.own.store(ready, Ordering::Relaxed);
+    }
+
+    /// What was last said, by all parts.
     pub fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.own.load(Ordering::Relaxed) && self.parts.iter().all(Self::get)
     }
 }
 

@@ -8,6 +8,9 @@ use ferrolb_daemon::DaemonArgs;
 use ferrolb_source::{SourceError, WriteError};
 use thiserror::Error;
 
+use crate::guard::{GuardArgs, GuardError};
+use crate::webhook::{WebhookArgs, WebhookError};
+
 /// Flags of `ferrolb-controller`.
 #[derive(Debug, Clone, Args)]
 pub struct ControllerArgs {
@@ -32,6 +35,12 @@ pub struct ControllerArgs {
     /// Name of the Lease that decides which replica assigns addresses.
     #[arg(long, env = "FERROLB_LEASE_NAME", default_value = "ferrolb-controller")]
     pub lease_name: String,
+    /// Webhooks and their certificate.
+    #[command(flatten)]
+    pub webhook: WebhookArgs,
+    /// Metrics for the network.
+    #[command(flatten)]
+    pub guard: GuardArgs,
     /// Log level, ports.
     #[command(flatten)]
     pub daemon: DaemonArgs,
@@ -61,6 +70,12 @@ pub enum RunError {
     /// The kernel grants no threads.
     #[error(transparent)]
     Runtime(#[from] ferrolb_daemon::RuntimeError),
+    /// Webhooks cannot be served.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    /// Metrics cannot be guarded.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// Two metrics of one name: a bug.
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),

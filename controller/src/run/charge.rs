@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use ferrolb_source::{Cluster, Refresh};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::lease::Held;
 
@@ -14,8 +13,6 @@ use crate::lease::Held;
 pub(super) struct Charge {
     /// `None`: nobody else wants it.
     held: Option<watch::Receiver<Held>>,
-    /// Gives the Lease up.
-    release: CancellationToken,
     refresh: Refresh,
     state: State,
 }
@@ -43,8 +40,8 @@ pub(super) enum Turn {
 
 impl Charge {
     /// `held` may be ours already; then whatever is read from now on is recent enough.
-    pub(super) fn new(held: Option<watch::Receiver<Held>>, release: CancellationToken, refresh: Refresh) -> Self {
-        let mut charge = Self { held, release, refresh, state: State::Away };
+    pub(super) fn new(held: Option<watch::Receiver<Held>>, refresh: Refresh) -> Self {
+        let mut charge = Self { held, refresh, state: State::Away };
         if charge.allows(now()) {
             charge.state = State::Reading(0);
         }
@@ -108,11 +105,6 @@ impl Charge {
             },
             () = expired => {}
         }
-    }
-
-    /// Gives it up. To be called when nothing is being written any more.
-    pub(super) fn give_up(&self) {
-        self.release.cancel();
     }
 }
 

@@ -8,15 +8,13 @@ use std::sync::Arc;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{Config, ObjectRef, Problem, Resources, parse};
 use ferrolb_source::{
-    Cluster, ConfigurationState, Event, EventType, ObjectKey, Skipped, Version, WriteError, WriteErrorClass,
+    Cluster, ConfigurationState, Event, EventType, Node, ObjectKey, Skipped, Version, WriteError, WriteErrorClass,
 };
 
+use super::COMPONENT;
 use crate::book::{Book, Change, Status};
 use crate::converge::Notice;
 use crate::metrics::Metrics;
-
-/// Who says what the events say.
-const COMPONENT: &str = "ferrolb-controller";
 
 /// Something to write.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +38,13 @@ pub(super) struct Desk {
     namespace: String,
     /// What the configuration was made from, so that it is not checked again for every Service that changes.
     checked: Option<(Resources, Vec<Problem>)>,
+    /// All that is wrong with what was checked last.
+    problems: Vec<Problem>,
+    /// Those of them for which it is not in force.
     refused: Vec<Problem>,
+    collisions: Vec<Problem>,
+    /// What collisions were looked for in.
+    looked_at: Option<(Arc<Config>, BTreeMap<String, Arc<Node>>)>,
     reported: Vec<Problem>,
     skipped: BTreeSet<Skipped>,
     jobs: Jobs,
@@ -72,7 +76,10 @@ impl Desk {
             config: None,
             namespace: String::new(),
             checked: None,
+            problems: Vec::new(),
             refused: Vec::new(),
+            collisions: Vec::new(),
+            looked_at: None,
             reported: Vec::new(),
             skipped: BTreeSet::new(),
             jobs: Jobs::default(),
@@ -139,12 +146,36 @@ impl Desk {
                 self.config = Some(Arc::new(parsed.config));
             }
         }
-        self.report(&all);
-        let remarks = all.into_iter().filter(|problem| !refused.contains(problem)).collect();
-        self.jobs.state = Some(ConfigurationState { node: None, errors: refused.clone(), remarks });
+        self.problems = all;
         self.refused = refused;
+        self.publish_problems();
         self.metrics.config_loaded.set(i64::from(self.config.is_some()));
         self.metrics.config_stale.set(i64::from(!self.refused.is_empty()));
+    }
+
+    /// Tells what is new of everything that is wrong, and has the rest written down.
+    fn publish_problems(&mut self) {
+        let all: Vec<Problem> = self.problems.iter().chain(&self.collisions).cloned().collect();
+        self.report(&all);
+        let remarks = all.into_iter().filter(|problem| !self.refused.contains(problem)).collect();
+        self.jobs.state = Some(ConfigurationState { node: None, errors: self.refused.clone(), remarks });
+    }
+
+    /// Looks for pools that hold what belongs to somebody else. That takes a look at everything, so it is done when
+    /// pools or nodes change.
+    fn look_for_collisions(&mut self, cluster: &Cluster, config: &Arc<Config>) {
+        let same = self
+            .looked_at
+            .as_ref()
+            .is_some_and(|(before, nodes)| Arc::ptr_eq(before, config) && *nodes == cluster.nodes);
+        if !same {
+            self.looked_at = Some((Arc::clone(config), cluster.nodes.clone()));
+            let collisions = self.book.collisions(cluster);
+            if collisions != self.collisions {
+                self.collisions = collisions;
+                self.publish_problems();
+            }
+        }
     }
 
     fn report(&mut self, problems: &[Problem]) {
@@ -176,6 +207,7 @@ impl Desk {
         }
         self.metrics.pools(self.book.allocator());
         self.collect_pools(cluster);
+        self.look_for_collisions(cluster, &config);
     }
 
     fn collect_pools(&mut self, cluster: &Cluster) {

@@ -4,6 +4,8 @@ mod args;
 mod charge;
 mod desk;
 
+use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +18,20 @@ use ferrolb_source::{Cluster, Location, Source, SourceError, WriteError, Writer,
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use kube::Client;
 use prometheus::Registry;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::lease::Lease;
+use crate::guard::guard;
+use crate::lease::{Held, Lease};
 use crate::metrics::Metrics;
+use crate::webhook::{WebhookMode, serve_webhooks};
 
+/// Who says what the events say, and whose fields the written ones are.
+const COMPONENT: &str = "ferrolb-controller";
 /// MetalLB's choice between its BGP implementations.
 const BGP_TYPE: &str = "METALLB_BGP_TYPE";
 /// A write that failed is tried again after this, and after twice as long each time up to [`LONGEST_RETRY`].
@@ -75,53 +83,90 @@ pub async fn run(args: &ControllerArgs, tasks: &TaskTracker, shutdown: Cancellat
     if std::env::var_os(BGP_TYPE).is_some() {
         tracing::info!("{BGP_TYPE} has no meaning here: one implementation has the features of all");
     }
-    let registry = Registry::new();
-    let ready = Readiness::default();
+    match args.source.parse()? {
+        Location::Directory(path) => on_directory(args, &path, tasks, &shutdown).await,
+        Location::Kubernetes => on_kubernetes(args, tasks, &shutdown).await,
+    }
+}
+
+async fn on_directory(
+    args: &ControllerArgs,
+    path: &Path,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<(), RunError> {
+    let namespace = configured_namespace(args.namespace.clone());
+    let source = ferrolb_source::open_directory(path, namespace, tasks, shutdown.clone())?;
+    source.writer.become_controller().map_err(RunError::Charge)?;
+    let (registry, ready) = (Registry::new(), Readiness::default());
     let desk = Desk::new(args.class(), Metrics::new(&registry)?);
-    ferrolb_daemon::serve(&args.daemon, registry, ready.clone(), tasks, &shutdown).await?;
-    let (source, charge) = open(args, tasks, &shutdown).await?;
-    let writes = FuturesUnordered::new();
-    let mut controller = Controller { desk, source, charge, ready, writes, retry: Retry::default() };
-    controller.work(&shutdown).await;
-    controller.charge.give_up();
+    ferrolb_daemon::serve(&args.daemon, registry, ready.clone(), tasks, shutdown).await?;
+    let charge = Charge::new(None, source.refresh.clone());
+    Controller::new(desk, source, charge, ready).work(shutdown).await;
     Ok(())
 }
 
-/// Opens the source and takes part in who is in charge of it.
-async fn open(
+async fn on_kubernetes(
     args: &ControllerArgs,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
-) -> Result<(Source, Charge), RunError> {
-    let namespace = configured_namespace(args.namespace.clone());
-    match args.source.parse()? {
-        Location::Directory(path) => {
-            let source = ferrolb_source::open_directory(&path, namespace, tasks, shutdown.clone())?;
-            source.writer.become_controller().map_err(RunError::Charge)?;
-            let charge = Charge::new(None, CancellationToken::new(), source.refresh.clone());
-            Ok((source, charge))
-        }
-        Location::Kubernetes => {
-            let client = kubernetes::client(args.kubeconfig.as_deref()).await.map_err(SourceError::from)?;
-            let namespace = kubernetes::namespace(namespace);
-            let release = CancellationToken::new();
-            let lease = Lease::new(client.clone(), &namespace, &args.lease_name, &args.lease_identity());
-            let mut held = lease.spawn(tasks, release.clone());
-            // Whoever is in charge before the first reading begins need not read again.
-            let first = held.wait_for(|held| held.deadline().is_some());
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => {}
-                _ = tokio::time::timeout(FIRST_LEASE, first) => {}
-            }
-            let identity = Identity { component: "ferrolb-controller".to_owned(), pod: args.pod_name.clone() };
-            let audience = Audience::Controller;
-            let source =
-                ferrolb_source::open_kubernetes(&client, audience, identity, namespace, tasks, shutdown.clone());
-            let charge = Charge::new(Some(held), release, source.refresh.clone());
-            Ok((source, charge))
-        }
+) -> Result<(), RunError> {
+    let client = kubernetes::client(args.kubeconfig.as_deref()).await.map_err(SourceError::from)?;
+    let namespace = kubernetes::namespace(configured_namespace(args.namespace.clone()));
+    let (assigns, webhooks) = (Readiness::default(), Readiness::default());
+    let ready = Readiness::with([assigns.clone(), webhooks.clone()]);
+    ready.set(true);
+    let registry = Registry::new();
+    let desk = Desk::new(args.class(), Metrics::new(&registry)?);
+    let guard = guard(&args.guard, &args.webhook.tls, client.clone(), tasks, shutdown)?;
+    let health = Ipv4Addr::UNSPECIFIED.into();
+    ferrolb_daemon::serve_guarded(&args.daemon, guard, health, registry, ready, tasks, shutdown).await?;
+    let mode = args.webhook.webhook_mode;
+    let (held, release) = match mode {
+        WebhookMode::OnlyWebhook => (None, CancellationToken::new()),
+        WebhookMode::Enabled | WebhookMode::Disabled => candidate(args, &client, &namespace, tasks, shutdown).await,
+    };
+    let identity = Identity { component: COMPONENT.to_owned(), pod: args.pod_name.clone() };
+    let audience = Audience::Controller;
+    let source =
+        ferrolb_source::open_kubernetes(&client, audience, identity, namespace.clone(), tasks, shutdown.clone());
+    if mode == WebhookMode::Disabled {
+        webhooks.set(true);
+    } else {
+        let cluster = source.cluster.clone();
+        serve_webhooks(&args.webhook, client, &namespace, cluster, tasks, shutdown, webhooks).await?;
     }
+    if held.is_none() {
+        assigns.set(true);
+        shutdown.cancelled().await;
+        return Ok(());
+    }
+    let charge = Charge::new(held, source.refresh.clone());
+    Controller::new(desk, source, charge, assigns).work(shutdown).await;
+    // Nothing is being written any more: the next one need not wait for the Lease to expire.
+    release.cancel();
+    Ok(())
+}
+
+/// Takes part in who is in charge. Whoever is before the first reading begins need not read again, so that is waited
+/// for a moment.
+async fn candidate(
+    args: &ControllerArgs,
+    client: &Client,
+    namespace: &str,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> (Option<watch::Receiver<Held>>, CancellationToken) {
+    let release = CancellationToken::new();
+    let lease = Lease::new(client.clone(), namespace, &args.lease_name, &args.lease_identity());
+    let mut held = lease.spawn(tasks, release.clone());
+    let first = held.wait_for(|held| held.deadline().is_some());
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => {}
+        _ = tokio::time::timeout(FIRST_LEASE, first) => {}
+    }
+    (Some(held), release)
 }
 
 type Written = (Job, Result<(), WriteError>);
@@ -158,6 +203,10 @@ impl Retry {
 // === impl Controller ===
 
 impl Controller {
+    fn new(desk: Desk, source: Source, charge: Charge, ready: Readiness) -> Self {
+        Self { desk, source, charge, ready, writes: FuturesUnordered::new(), retry: Retry::default() }
+    }
+
     async fn work(&mut self, shutdown: &CancellationToken) {
         self.source_changed();
         loop {

@@ -142,6 +142,7 @@ impl Stage {
             Backend::Directory(folder) => arguments.push(format!("--source=dir={}", folder.path().display())),
             Backend::Kubernetes(cluster) => {
                 arguments.push("--source=kube".to_owned());
+                arguments.push("--webhook-mode=disabled".to_owned());
                 arguments.push(format!("--kubeconfig={}", cluster.admin_kubeconfig().display()));
             }
         }

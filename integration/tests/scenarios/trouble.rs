@@ -15,18 +15,18 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 
 async fn restarted(stage: &mut Stage) {
     stage.pool("default", "10.10.52.0/30", "").await;
-    for (name, expected) in [("a", "10.10.52.0"), ("b", "10.10.52.1"), ("c", "10.10.52.2")] {
+    for (name, expected) in [("b", "10.10.52.0"), ("c", "10.10.52.1"), ("d", "10.10.52.2")] {
         stage.service(name, "", "").await;
         stage.has(name, &[expected]).await;
     }
     stage.kill();
-    stage.delete("Service", "default", "b").await;
+    stage.delete("Service", "default", "c").await;
     // By its name it comes before all that hold an address.
-    stage.service("0-new", "", "").await;
+    stage.service("a-new", "", "").await;
     stage.start().await;
-    stage.has("0-new", &["10.10.52.1"]).await;
-    stage.has("a", &["10.10.52.0"]).await;
-    stage.has("c", &["10.10.52.2"]).await;
+    stage.has("a-new", &["10.10.52.1"]).await;
+    stage.has("b", &["10.10.52.0"]).await;
+    stage.has("d", &["10.10.52.2"]).await;
 }
 
 async fn refused(stage: &mut Stage) {

@@ -58,7 +58,7 @@ pub(crate) fn crds_text() -> String {
 }
 
 /// Every CRD is served.
-async fn established(cluster: &ControlPlane) {
+pub(crate) async fn established(cluster: &ControlPlane) {
     let definitions = Api::all(cluster.client().await.unwrap());
     for crd in crds::all() {
         let name = crd.metadata.name.unwrap();

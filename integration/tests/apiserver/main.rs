@@ -8,6 +8,8 @@ mod common;
 #[cfg(test)]
 mod control_plane;
 #[cfg(test)]
+mod duties;
+#[cfg(test)]
 mod reviewer;
 #[cfg(test)]
 mod rights;

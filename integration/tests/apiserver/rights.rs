@@ -37,10 +37,11 @@ const AT_HOME: [&str; 9] = [
     "l2advertisements.metallb.io list watch",
 ];
 /// The controller, in ours.
-const CONTROLLER_AT_HOME: [&str; 7] = [
+const CONTROLLER_AT_HOME: [&str; 8] = [
     "secrets create",
     "secrets=metallb-webhook-cert update patch",
-    "leases.coordination.k8s.io get create update",
+    "leases.coordination.k8s.io create",
+    "leases.coordination.k8s.io=ferrolb-controller get update",
     "ipaddresspools/status.metallb.io patch",
     "configurationstates.metallb.io create",
     "configurationstates.metallb.io=controller get patch",

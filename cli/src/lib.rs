@@ -4,5 +4,6 @@ pub mod ask;
 pub mod convert;
 pub mod offline;
 mod output;
+pub mod pools;
 
 pub use output::{Failure, Format, Printer};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrolb_cli::{Failure, Format, Printer, ask, convert, offline};
+use ferrolb_cli::{Failure, Format, Printer, ask, convert, offline, pools};
 use ferrolb_speaker::Strategy;
 use ferrolb_speaker::admin::DEFAULT_PATH;
 use ferrolb_speaker::plan::Options;
@@ -38,6 +38,17 @@ enum Command {
         /// The service.
         #[arg(value_name = "NAMESPACE/NAME")]
         service: String,
+    },
+    /// How full every pool is; of one pool, who holds which address.
+    Pools {
+        /// The pool [default: all of them].
+        name: Option<String>,
+        /// Where to read: `kube`, or `dir=PATH`.
+        #[arg(long, env = "FERROLB_SOURCE", value_name = "kube|dir=PATH", default_value = "kube")]
+        source: String,
+        /// The API server's kubeconfig [default: KUBECONFIG, ~/.kube/config or the pod's service account].
+        #[arg(long, env = "FERROLB_KUBECONFIG", value_name = "PATH")]
+        kubeconfig: Option<PathBuf>,
     },
     /// Check a directory of manifests: 0 all well, 2 with the problems.
     Validate {
@@ -86,17 +97,19 @@ fn main() -> ExitCode {
 fn run(Cli { output, namespace, socket, command }: Cli) -> Result<(), Failure> {
     let printer = Printer::new(output);
     let namespace = ferrolb_source::configured_namespace(namespace);
-    let namespace = namespace.as_deref();
     match command {
+        Command::Pools { name, source, kubeconfig } => {
+            pools::pools(&source, kubeconfig.as_deref(), namespace, name.as_deref(), printer)
+        }
         Command::Status => ask::status(&socket, printer),
         Command::Members => ask::members(&socket, printer),
         Command::Explain { service } => ask::explain(&socket, &service, printer),
-        Command::Validate { path } => offline::validate(&path, namespace, printer),
+        Command::Validate { path } => offline::validate(&path, namespace.as_deref(), printer),
         Command::Plan { path, node, members, strategy, lb_class, ignore_exclude_lb } => {
             let class = Some(lb_class).filter(|class| !class.is_empty());
             let options = Options { class, ignore_exclude_label: ignore_exclude_lb, strategy };
-            offline::plan(&path, namespace, &node, members.as_deref(), options, printer)
+            offline::plan(&path, namespace.as_deref(), &node, members.as_deref(), options, printer)
         }
-        Command::Convert { file } => convert::convert(&file, namespace, printer),
+        Command::Convert { file } => convert::convert(&file, namespace.as_deref(), printer),
     }
 }

@@ -278,3 +278,38 @@ fn what_was_converted_for_bgp_is_valid_and_counted() {
         );
     }
 }
+
+#[test]
+fn pools_tells_how_full_they_are_and_who_holds_what() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("all.yaml"),
+        "{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: one, namespace: lb}, \
+          spec: {addresses: [10.10.52.0/24], avoidBuggyIPs: true}}\n---\n\
+         {apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: six, namespace: lb}, \
+          spec: {addresses: ['fd00::/120'], autoAssign: false}}\n---\n\
+         {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {type: LoadBalancer}, \
+          status: {loadBalancer: {ingress: [{ip: 10.10.52.7}]}}}\n---\n\
+         {apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop}, spec: {type: LoadBalancer}, \
+          status: {loadBalancer: {ingress: [{ip: 10.10.52.7}]}}}\n",
+    )
+    .unwrap();
+    let source = format!("--source=dir={}", folder.path().display());
+    let pools = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ferrolb"));
+        command.arg("pools").arg(&source).args(more).output().unwrap()
+    };
+    let all = pools(&[]);
+    let text = String::from_utf8(all.stdout).unwrap();
+    assert_eq!(
+        text,
+        "POOL   IPV4 USED   IPV6 USED   AUTO ASSIGN   ADDRESSES\n\
+         one    1/254       -           yes           10.10.52.0/24\n\
+         six    -           0/256       no            fd00::/120\n"
+    );
+    let one = pools(&["one"]);
+    assert_eq!(String::from_utf8(one.stdout).unwrap(), "ADDRESS      SERVICES\n10.10.52.7   shop/api, shop/web\n");
+    let unknown = pools(&["two"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8(unknown.stderr).unwrap().contains("there is no pool \"two\"; pools are: one, six"));
+}

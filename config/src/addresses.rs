@@ -70,6 +70,15 @@ impl AddressRange {
         self.last
     }
 
+    /// How many addresses there are; a whole IPv6 address space counts one less.
+    pub fn size(&self) -> u128 {
+        match (self.first, self.last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => u128::from(u32::from(last)) - u128::from(u32::from(first)) + 1,
+            (IpAddr::V6(first), IpAddr::V6(last)) => (u128::from(last) - u128::from(first)).saturating_add(1),
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => 0,
+        }
+    }
+
     /// Whether `ip` lies in the range.
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.first <= ip && ip <= self.last && ip.is_ipv4() == self.first.is_ipv4()

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ferrolb_api::v1beta1::{self, IPAddressPoolSpec};
 
-use crate::addresses::{AddressRange, is_buggy};
+use crate::addresses::{AddressRange, count_buggy, is_buggy};
 use crate::problem::Problem;
 use crate::resource::{Resource, unique};
 use crate::selectors::{self, Labels, Selector, any_matches, any_or_none};
@@ -31,6 +31,16 @@ impl Pool {
     /// Whether `ip` may be given out by this pool.
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.ranges.iter().any(|range| range.contains(ip)) && !(self.avoid_buggy_ips && is_buggy(ip))
+    }
+
+    /// How many addresses of one family it may give out: IPv4, or else IPv6.
+    pub fn size(&self, ipv4: bool) -> u128 {
+        let ranges = self.ranges.iter().filter(|range| range.first().is_ipv4() == ipv4);
+        let size = |range: &AddressRange| match self.avoid_buggy_ips {
+            true => range.size() - count_buggy(range),
+            false => range.size(),
+        };
+        ranges.map(size).fold(0, u128::saturating_add)
     }
 
     /// Whether a Service with these labels in a namespace of this name and labels may use the pool.

@@ -17,6 +17,8 @@ pub enum Audience {
     Controller,
     /// Announces them: Services, EndpointSlices, Nodes and the configuration.
     Speaker,
+    /// Looks: Services and pools.
+    Reader,
 }
 
 /// A kind that is watched.
@@ -49,6 +51,7 @@ impl Audience {
         let own = match self {
             Self::Controller => Kind::Namespace,
             Self::Speaker => Kind::EndpointSlice,
+            Self::Reader => return vec![Kind::Service, Kind::ConfigMap, Kind::Custom(Custom::Pool)],
         };
         let mut kinds = vec![Kind::Service, own, Kind::Node, Kind::ConfigMap, Kind::Secret];
         kinds.extend(Custom::ALL.map(Kind::Custom));

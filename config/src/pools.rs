@@ -36,10 +36,8 @@ impl Pool {
     /// How many addresses of one family it may give out: IPv4, or else IPv6.
     pub fn size(&self, ipv4: bool) -> u128 {
         let ranges = self.ranges.iter().filter(|range| range.first().is_ipv4() == ipv4);
-        let size = |range: &AddressRange| match self.avoid_buggy_ips {
-            true => range.size() - count_buggy(range),
-            false => range.size(),
-        };
+        let left_out = |range: &AddressRange| if self.avoid_buggy_ips { count_buggy(range) } else { 0 };
+        let size = |range: &AddressRange| range.size() - left_out(range);
         ranges.map(size).fold(0, u128::saturating_add)
     }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use ferrolb_api::labels;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{ObjectRef, Problem};
 use jiff::Timestamp;
@@ -88,21 +89,24 @@ pub struct ConfigurationState {
 impl ConfigurationState {
     /// `controller` or `speaker-<node>`.
     pub fn name(&self) -> String {
-        self.node.as_ref().map_or_else(|| "controller".to_owned(), |node| format!("speaker-{node}"))
+        match &self.node {
+            None => labels::COMPONENT_CONTROLLER.to_owned(),
+            Some(node) => format!("{}-{node}", labels::COMPONENT_SPEAKER),
+        }
     }
 
     /// Type of the condition, and the field manager that owns it.
     pub(crate) fn condition(&self) -> (&'static str, &'static str) {
         match self.node {
-            None => ("poolReconcilerValid", "poolReconciler"),
-            Some(_) => ("configReconcilerValid", "configReconciler"),
+            None => (labels::CONDITION_POOLS, "poolReconciler"),
+            Some(_) => (labels::CONDITION_CONFIG, "configReconciler"),
         }
     }
 
     pub(crate) fn labels(&self) -> Value {
         match &self.node {
-            None => json!({ "metallb.io/component-type": "controller" }),
-            Some(node) => json!({ "metallb.io/component-type": "speaker", "metallb.io/node-name": node }),
+            None => json!({ labels::COMPONENT_TYPE: labels::COMPONENT_CONTROLLER }),
+            Some(node) => json!({ labels::COMPONENT_TYPE: labels::COMPONENT_SPEAKER, labels::NODE_NAME: node }),
         }
     }
 

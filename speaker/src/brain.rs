@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrolb_config::{Config, Problem, parse};
+use ferrolb_config::{Class, Config, Problem, parse};
 use ferrolb_gossip::{NodeName, View};
 use ferrolb_source::Cluster;
 
@@ -135,7 +135,9 @@ impl Brain {
     fn take_over(&mut self, cluster: Arc<Cluster>) {
         let parsed = parse(&cluster.resources);
         self.problems = cluster.problems.iter().chain(&parsed.problems).cloned().collect();
-        let refused = !cluster.problems.is_empty() || parsed.for_announcement().is_err();
+        let unreadable = cluster.problems.iter().any(|problem| problem.class == Class::Invalid);
+        let labels = cluster.nodes.get(self.snapshot.me.as_str()).map(|node| node.labels.clone());
+        let refused = unreadable || parsed.for_node(&labels.unwrap_or_default()).is_err();
         self.snapshot.cluster = cluster;
         self.waiting = (!refused).then(|| Arc::new(parsed.config));
         self.adopt();

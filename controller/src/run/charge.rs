@@ -101,7 +101,7 @@ impl Charge {
         tokio::select! {
             changed = held.changed() => if changed.is_err() {
                 // Nobody keeps the Lease any more: the process is ending.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             },
             () = expired => {}
         }

@@ -16,6 +16,8 @@ use crate::book::{Book, Change, Status};
 use crate::converge::Notice;
 use crate::metrics::Metrics;
 
+type Nodes = BTreeMap<String, Arc<Node>>;
+
 /// Something to write.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Job {
@@ -44,7 +46,7 @@ pub(super) struct Desk {
     refused: Vec<Problem>,
     collisions: Vec<Problem>,
     /// What collisions were looked for in.
-    looked_at: Option<(Arc<Config>, BTreeMap<String, Arc<Node>>)>,
+    looked_at: Option<(Arc<Config>, Nodes)>,
     reported: Vec<Problem>,
     skipped: BTreeSet<Skipped>,
     jobs: Jobs,

@@ -89,7 +89,7 @@ async fn class(stage: &mut Stage) {
     stage.service("ours", "", "").await;
     stage.has("ours", &["10.10.52.0"]).await;
     assert!(stage.addresses("foreign").await.is_empty());
-    stage.restart_with(&["--lb-class=example.com/other"]).await;
+    stage.restart_with(&["--lb-class=example.com/other"]);
     stage.has("foreign", &["10.10.52.1"]).await;
     stage.has("ours", &["10.10.52.0"]).await;
 }

@@ -1,6 +1,6 @@
 //! A place where manifests are applied and status is read, whichever it is.
 
-#![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests may fail the test")]
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -92,8 +92,10 @@ impl Stage {
         Self { backend, controller: None, arguments: Vec::new(), logs: tempfile::tempdir().unwrap() }
     }
 
-    pub(crate) fn backend(&self) -> &Backend {
-        &self.backend
+    /// Says which scenario plays, for whoever has to find out where one failed.
+    #[expect(clippy::print_stderr, reason = "shown by the test harness when the test fails")]
+    pub(crate) fn announce(&self, scenario: &str) {
+        eprintln!("{}: {scenario}", self.backend);
     }
 
     /// A controller at work in an empty place.
@@ -106,7 +108,7 @@ impl Stage {
             // Its own Service is there again as soon as the API server looks.
             kubectl(cluster, &["delete", "events", "--all", "--all-namespaces"], "").await;
         }
-        self.start().await;
+        self.start();
     }
 
     /// The controller leaves in order.
@@ -120,10 +122,10 @@ impl Stage {
     }
 
     /// Starts the controller with more arguments than before.
-    pub(crate) async fn restart_with(&mut self, arguments: &[&str]) {
+    pub(crate) fn restart_with(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         self.kill();
-        self.start().await;
+        self.start();
     }
 
     /// SIGKILL.
@@ -133,7 +135,7 @@ impl Stage {
         }
     }
 
-    pub(crate) async fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut arguments = vec!["--port=0".to_owned(), "--health-probe-port=0".to_owned()];
         // The same pod as before: it goes on with the Lease that it has.
         arguments.push("--pod-name=stage".to_owned());

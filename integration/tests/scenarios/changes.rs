@@ -68,7 +68,7 @@ async fn renamed(stage: &mut Stage) {
     stage.kill();
     stage.delete("IPAddressPool", NAMESPACE, "before").await;
     stage.pool("after", "10.10.52.0/24", "").await;
-    stage.start().await;
+    stage.start();
     stage.until("the annotation follows", async || stage.pool_of("web").await.as_deref() == Some("after")).await;
     stage.has("web", &["10.10.52.9"]).await;
     let events = stage.events("web").await;

@@ -19,7 +19,7 @@ fn scenarios() -> Vec<Scenario> {
 async fn play(backend: Backend) {
     let mut stage = Stage::new(backend);
     for (name, scenario) in scenarios() {
-        eprintln!("{}: {name}", stage.backend());
+        stage.announce(name);
         stage.begin().await;
         scenario(&mut stage).await;
         stage.end().await;

@@ -23,7 +23,7 @@ async fn restarted(stage: &mut Stage) {
     stage.delete("Service", "default", "c").await;
     // By its name it comes before all that hold an address.
     stage.service("a-new", "", "").await;
-    stage.start().await;
+    stage.start();
     stage.has("a-new", &["10.10.52.1"]).await;
     stage.has("b", &["10.10.52.0"]).await;
     stage.has("d", &["10.10.52.2"]).await;

@@ -112,7 +112,8 @@ impl Custom {
         let object = ObjectRef::new("CustomResourceDefinition", "", &*name);
         let message = format!("is not installed, so no {} can be read; apply the CRDs of ferrolb", resource.kind);
         let problem = Problem::new(object, "", "", message);
-        if self == Self::Pool { problem } else { problem.announcement() }
+        // Without pools nobody knows who may hold what; the others are missed by whoever refers to them.
+        if self == Self::Pool { problem } else { problem.announcement().missing_reference() }
     }
 }
 

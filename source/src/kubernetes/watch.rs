@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::kind::{self, Kind};
 use super::state::{Change, Stored};
+use super::writer;
 
 /// The API server ends a watch after so many seconds, so a connection that died silently is noticed 5 s later.
 const WATCH_SECONDS: u32 = 50;
@@ -132,13 +133,11 @@ impl Hub {
     /// Whether the API server does not know the kind, and how long to wait.
     fn failed(&self, kind: Kind, error: &watcher::Error, pause: &mut Duration) -> (bool, Duration) {
         let status = match error {
-            watcher::Error::InitialListFailed(kube::Error::Api(status))
-            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(&**status),
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => writer::status(error),
             watcher::Error::WatchError(status) => Some(&**status),
-            watcher::Error::InitialListFailed(_)
-            | watcher::Error::WatchStartFailed(_)
-            | watcher::Error::WatchFailed(_)
-            | watcher::Error::NoResourceVersion => None,
+            watcher::Error::NoResourceVersion => None,
         };
         if matches!(kind, Kind::Custom(_)) && status.is_some_and(|status| status.code == 404) {
             return (true, UNKNOWN_PAUSE);

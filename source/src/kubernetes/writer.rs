@@ -15,6 +15,7 @@ use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
 use ferrolb_api::v1beta1::{IPAddressPool, IPAddressPoolStatus};
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{DeleteParams, Patch, PatchParams, Request};
+use kube::core::Status;
 use kube::{Api, Client, Resource};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -159,10 +160,10 @@ async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Fai
     match tokio::time::timeout(CALL, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
-            let class = match &error {
-                kube::Error::Api(status) if status.code == 404 => WriteErrorClass::Gone,
-                kube::Error::Api(status) if status.code == 409 => WriteErrorClass::Conflict,
-                _ => WriteErrorClass::Failed,
+            let class = match status(&error).map(|status| status.code) {
+                Some(404) => WriteErrorClass::Gone,
+                Some(409) => WriteErrorClass::Conflict,
+                Some(_) | None => WriteErrorClass::Failed,
             };
             Err(Failed { class, source: Box::new(error) })
         }
@@ -171,4 +172,9 @@ async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Fai
             Err(Failed::local(Box::new(source)))
         }
     }
+}
+
+/// What the API server said, where it was the one that refused.
+pub(super) fn status(error: &kube::Error) -> Option<&Status> {
+    if let kube::Error::Api(status) = error { Some(status) } else { None }
 }

@@ -1,5 +1,6 @@
 //! `ConfigurationState`: whether the configuration is in force as a component sees it.
 
+use ferrolb_api::v1beta1;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
@@ -19,20 +20,14 @@ impl KubernetesWriter {
     }
 
     async fn apply_configuration_state(&self, state: &ConfigurationState) -> Result<(), Failed> {
-        let resource = ApiResource {
-            group: ferrolb_api::GROUP.to_owned(),
-            version: "v1beta1".to_owned(),
-            api_version: format!("{}/v1beta1", ferrolb_api::GROUP),
-            kind: "ConfigurationState".to_owned(),
-            plural: "configurationstates".to_owned(),
-        };
+        let resource = ApiResource::erase::<v1beta1::ConfigurationState>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
         let name = state.name();
         let there = within(api.get_opt(&name)).await?;
         let before = there.as_ref().and_then(|there| there.data.get("status")).cloned().unwrap_or_default();
         let (condition_type, manager) = state.condition();
         let params = PatchParams::apply(manager).force();
-        let head = json!({ "apiVersion": "metallb.io/v1beta1", "kind": "ConfigurationState" });
+        let head = json!({ "apiVersion": resource.api_version, "kind": resource.kind });
         if there.is_none() {
             let mut object = head.clone();
             set(

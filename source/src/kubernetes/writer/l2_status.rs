@@ -1,7 +1,8 @@
 //! `ServiceL2Status`: which node announces a Service. Its fields cannot be changed, so a new owner replaces the object.
 
+use ferrolb_api::{labels, v1beta1};
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::{Failed, KubernetesWriter, exactly, within};
@@ -10,13 +11,7 @@ use crate::writer::{WriteError, WriteErrorClass, l2_name};
 
 impl KubernetesWriter {
     fn l2_statuses(&self, namespace: &str) -> Api<DynamicObject> {
-        let resource = kube::api::ApiResource {
-            group: ferrolb_api::GROUP.to_owned(),
-            version: "v1beta1".to_owned(),
-            api_version: format!("{}/v1beta1", ferrolb_api::GROUP),
-            kind: "ServiceL2Status".to_owned(),
-            plural: "servicel2statuses".to_owned(),
-        };
+        let resource = ApiResource::erase::<v1beta1::ServiceL2Status>(&());
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
 
@@ -58,9 +53,9 @@ impl KubernetesWriter {
             "metadata": {
                 "name": name, "namespace": namespace,
                 "labels": {
-                    "metallb.io/node": node,
-                    "metallb.io/service-name": service.name,
-                    "metallb.io/service-namespace": service.namespace,
+                    labels::NODE: node,
+                    labels::SERVICE_NAME: service.name,
+                    labels::SERVICE_NAMESPACE: service.namespace,
                 },
                 "ownerReferences": self.owner().await?,
             },
@@ -72,8 +67,8 @@ impl KubernetesWriter {
             Err(error) => return Err(error),
         }
         let patch = json!({ "status": status });
-        let patch = kube::api::Patch::Merge(&patch);
-        within(api.patch_status(&name, &kube::api::PatchParams::default(), &patch)).await.map(drop)
+        let patch = Patch::Merge(&patch);
+        within(api.patch_status(&name, &PatchParams::default(), &patch)).await.map(drop)
     }
 
     pub(crate) async fn remove_l2(&self, namespace: &str, service: &ObjectKey, node: &str) -> Result<(), WriteError> {

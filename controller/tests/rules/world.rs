@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
 use ferrolb_config::{Config, Origin, Resource, Resources, parse};
 use ferrolb_controller::Book;
-use ferrolb_controller::book::Changes;
+use ferrolb_controller::book::Change;
 use ferrolb_source::{Age, Cluster, ClusterIps, Node, ObjectKey, Service};
 
 /// A load balancer of one family.
@@ -92,14 +92,14 @@ impl World {
     pub(crate) fn settle(&mut self) -> &mut Self {
         for round in 0.. {
             assert!(round < 4, "it flaps: {:?}", self.told);
-            let changes = self.book.update(&self.cluster, &self.config);
-            let Changes { statuses, notices } = &changes;
-            let told = notices.iter().map(|(key, notice)| (key.name.clone(), notice.reason, notice.message.clone()));
+            let notices = self.book.update(&self.cluster, &self.config);
+            let statuses: Vec<Change> = std::iter::from_fn(|| self.book.next_unwritten()).collect();
+            let told = notices.into_iter().map(|(key, notice)| (key.name, notice.reason, notice.message));
             self.told.extend(told);
             if statuses.is_empty() {
                 break;
             }
-            for (key, status) in statuses {
+            for Change { key, status, .. } in &statuses {
                 self.book.written(key, status);
                 self.change(&key.name, |service| {
                     service.ingress.clone_from(&status.ips);

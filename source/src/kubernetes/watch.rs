@@ -133,8 +133,8 @@ impl Hub {
     fn failed(&self, kind: Kind, error: &watcher::Error, pause: &mut Duration) -> (bool, Duration) {
         let status = match error {
             watcher::Error::InitialListFailed(kube::Error::Api(status))
-            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(&**status),
-            watcher::Error::WatchError(status) => Some(&**status),
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            | watcher::Error::WatchError(status) => Some(&**status),
             watcher::Error::InitialListFailed(_)
             | watcher::Error::WatchStartFailed(_)
             | watcher::Error::WatchFailed(_)

@@ -159,10 +159,11 @@ async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Fai
     match tokio::time::timeout(CALL, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
-            let class = match &error {
-                kube::Error::Api(status) if status.code == 404 => WriteErrorClass::Gone,
-                kube::Error::Api(status) if status.code == 409 => WriteErrorClass::Conflict,
-                _ => WriteErrorClass::Failed,
+            let code = if let kube::Error::Api(status) = &error { Some(status.code) } else { None };
+            let class = match code {
+                Some(404) => WriteErrorClass::Gone,
+                Some(409) => WriteErrorClass::Conflict,
+                Some(_) | None => WriteErrorClass::Failed,
             };
             Err(Failed { class, source: Box::new(error) })
         }

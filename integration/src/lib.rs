@@ -31,6 +31,7 @@
 //! Everything the lab makes lives in its own namespaces: when the process that holds it ends, in whatever way, the
 //! kernel takes all of it away. Nothing is named, mounted or written outside.
 
+mod apibench;
 pub mod apiserver;
 mod backend;
 mod binaries;

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use self::internal::Internal;
@@ -115,6 +116,9 @@ enum Verb {
         #[arg(long, default_value_t = 10)]
         keepalived: usize,
     },
+    /// Measure the controller on a real API server, beside a program that only patches. Exits with 0 only if all targets
+    /// were met.
+    Apibench(ApiBenchArguments),
     /// Say what this machine lacks to run a lab.
     Check,
     #[command(flatten)]
@@ -141,6 +145,22 @@ struct UpArguments {
     managed: bool,
 }
 
+#[derive(Debug, Args)]
+struct ApiBenchArguments {
+    /// Services that wait at once.
+    #[arg(long, default_value_t = 10_000, value_parser = number())]
+    services: usize,
+    /// Services that are created one after the other.
+    #[arg(long, default_value_t = 500, value_parser = number())]
+    samples: usize,
+    /// The controller to measure; default: ferrolb-controller where `lab` is.
+    #[arg(long, value_name = "PATH")]
+    controller: Option<PathBuf>,
+    /// Form of the figures.
+    #[arg(long, value_enum, default_value_t)]
+    output: Form,
+}
+
 /// The program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -162,6 +182,11 @@ fn complain(error: &Error) {
     }
     // When standard error is gone too, nobody is left to tell.
     writeln!(io::stderr().lock(), "lab: {}", chain(error)).ok();
+}
+
+/// As many Services as the API server has cluster IPs for.
+fn number() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=60_000)
 }
 
 /// A name that can stand in a socket's address and on a command line.

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use super::{UpArguments, Verb, probe::ProbeArguments, status};
+use super::{ApiBenchArguments, UpArguments, Verb, probe::ProbeArguments, status};
+use crate::apibench::{self, ApiBenchOptions};
 use crate::binaries;
 use crate::error::{Error, system};
 use crate::holder::{self, Audience, UpOptions};
@@ -41,6 +42,7 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
         Verb::Bench { crashes, keepalived } => {
             return Ok(u8::from(!tour::bench(BenchOptions { crashes, peers: keepalived })?));
         }
+        Verb::Apibench(arguments) => return Ok(u8::from(!apibench::apibench(&options(arguments))?)),
         Verb::Check => return check(),
         Verb::Internal(internal) => return internal.run(),
     }
@@ -65,6 +67,11 @@ fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
         binaries: arguments.binaries.clone(),
         audience: if arguments.managed { Audience::Program } else { Audience::Person },
     })
+}
+
+fn options(arguments: ApiBenchArguments) -> ApiBenchOptions {
+    let ApiBenchArguments { services, samples, controller, output } = arguments;
+    ApiBenchOptions { services, samples, controller, form: output }
 }
 
 fn apply(lab: &Lab, file: &Path, called: Option<String>) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use ferrolb_controller::allocator::Asker;
 use ferrolb_source::{Family, ObjectKey};
 
 const COUNTS: [u32; 3] = [1_000, 10_000, 100_000];
-const RUNS: u32 = 5;
+const RUNS: u32 = 9;
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures")]
 fn now() -> Instant {

@@ -239,7 +239,8 @@ impl Book {
     /// an address keeps it, not who is older.
     fn claim_all(&mut self, news: News, changed: &[Turn]) {
         if news == News::Pools {
-            self.allocator = Allocator::new(self.config.iter().flat_map(|config| config.pools.values()));
+            let pools = self.config.iter().flat_map(|config| config.pools.values());
+            self.allocator = Allocator::new(pools).expecting(self.entries.len());
             if changed.len() < self.entries.len() {
                 let mut unchanged = self.turns(|turn| changed.binary_search(turn).is_err());
                 unchanged.sort_unstable();

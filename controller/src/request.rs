@@ -76,9 +76,11 @@ pub(crate) fn sharing(service: &Service) -> Option<Sharing> {
 
 /// An annotation that says something. One that is present and empty says nothing, and silences its forerunner.
 fn annotation<'a>(service: &'a Service, key: &str) -> Option<&'a str> {
-    // Most Services say nothing at all, and this is asked of every one.
-    if service.annotations.is_empty() {
-        return None;
-    }
-    annotations::get(&service.annotations, key).filter(|value| !value.is_empty())
+    let own = service.annotations.get(key).map(String::as_str);
+    // Hardly any Service has annotations of old, and this is asked of every one.
+    let value = own.or_else(|| {
+        annotations::deprecated(&service.annotations).next()?;
+        annotations::get(&service.annotations, key)
+    });
+    value.filter(|value| !value.is_empty())
 }

@@ -148,6 +148,14 @@ impl Allocator {
         Self { pools, ranges, pinned, general, ..Self::default() }
     }
 
+    /// Makes room for this many Services at once, rather than bit by bit as they come.
+    #[must_use]
+    pub fn expecting(mut self, services: usize) -> Self {
+        self.holdings.reserve(services);
+        self.users.reserve(services);
+        self
+    }
+
     /// Whether there is any pool at all.
     pub fn has_pools(&self) -> bool {
         !self.pools.is_empty()

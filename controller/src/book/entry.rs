@@ -37,6 +37,8 @@ pub(super) struct Entry {
     pub(super) pool: Option<Arc<str>>,
     /// What the source has shown or a write has confirmed, where that is not what it should hold.
     pub(super) behind: Option<Box<Status>>,
+    /// Whether it wants an address or one more.
+    pub(super) waiting: bool,
     pub(super) told: Gists,
 }
 
@@ -47,7 +49,7 @@ impl Entry {
     pub(super) fn new(service: Arc<Service>) -> Self {
         let ips = Addresses::from_slice(&service.ingress);
         let pool = super::pool_annotation(&service).map(Arc::from);
-        Self { service, ips, pool, behind: None, told: Gists::new() }
+        Self { service, ips, pool, behind: None, waiting: false, told: Gists::new() }
     }
 
     pub(super) fn status(&self) -> Status {

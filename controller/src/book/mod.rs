@@ -96,6 +96,7 @@ impl Book {
         for pair in &difference.changed {
             self.take_over(pair, &mut pass);
         }
+        pass.dirty.sort_unstable();
         self.claim_all(news, &pass.dirty);
         self.reserve_all(news, &mut pass);
         if news != News::None {
@@ -104,6 +105,8 @@ impl Book {
             // Whoever has waited for an address is older than whoever asks now.
             pass.dirty.extend(self.waiting.iter().cloned());
         }
+        pass.dirty.sort_unstable();
+        pass.dirty.dedup();
         pass.freed = pass.eased;
         for turn in std::mem::take(&mut pass.dirty) {
             self.converge(&turn.key, &mut pass);
@@ -182,7 +185,9 @@ impl Book {
     fn drop_entry(&mut self, key: &ObjectKey) -> bool {
         if let Some((key, entry)) = self.entries.remove_entry(key) {
             self.unwritten.remove(&key);
-            self.waiting.remove(&Turn { service: entry.service, key });
+            if entry.waiting {
+                self.waiting.remove(&Turn { service: entry.service, key });
+            }
         }
         self.allocator.release(key)
     }
@@ -193,13 +198,16 @@ impl Book {
         let Some(entry) = self.entries.get_mut(key) else {
             if kind == Kind::Ours || (kind == Kind::Other && has_leftovers(service, self.class.as_deref())) {
                 self.entries.insert(Arc::clone(key), Entry::new(Arc::clone(service)));
-                pass.dirty.insert(turn(key, service));
+                pass.dirty.push(turn(key, service));
             } else if kind == Kind::Foreign {
                 pass.foreign.push((Arc::clone(key), Arc::clone(service)));
             }
             return;
         };
-        self.waiting.remove(&turn(key, &entry.service));
+        if std::mem::take(&mut entry.waiting) {
+            self.waiting.remove(&turn(key, &entry.service));
+        }
+        let was_behind = entry.behind.is_some();
         let (shown, before) = (Status::shown(service), Status::shown(&entry.service));
         let is_what_it_holds = shown.ips.as_slice() == entry.ips.as_slice();
         // Only what the source has newly come to show is news: an older state may still be on its way here when a
@@ -217,8 +225,8 @@ impl Book {
             Kind::Other => !shown.is_empty(),
         };
         if mine {
-            mark(&mut self.unwritten, key, entry.behind.is_some());
-            pass.dirty.insert(turn(key, service));
+            mark(&mut self.unwritten, key, was_behind, entry.behind.is_some());
+            pass.dirty.push(turn(key, service));
             return;
         }
         pass.freed |= self.drop_entry(key);
@@ -229,11 +237,16 @@ impl Book {
 
     /// Claims what is held before anything is given out. Whoever is as it was comes before whoever changed: who holds
     /// an address keeps it, not who is older.
-    fn claim_all(&mut self, news: News, changed: &BTreeSet<Turn>) {
+    fn claim_all(&mut self, news: News, changed: &[Turn]) {
         if news == News::Pools {
-            self.allocator = Allocator::new(self.config.iter().flat_map(|config| config.pools.values()));
-            for turn in self.turns(|turn| !changed.contains(turn)) {
-                self.claim(&turn.key);
+            let pools = self.config.iter().flat_map(|config| config.pools.values());
+            self.allocator = Allocator::new(pools).expecting(self.entries.len());
+            if changed.len() < self.entries.len() {
+                let mut unchanged = self.turns(|turn| changed.binary_search(turn).is_err());
+                unchanged.sort_unstable();
+                for turn in unchanged {
+                    self.claim(&turn.key);
+                }
             }
         }
         for turn in changed {
@@ -242,7 +255,10 @@ impl Book {
     }
 
     fn claim(&mut self, key: &Arc<ObjectKey>) {
-        if let Some(entry) = self.entries.get(key) {
+        // What is claimed already is safe.
+        if let Some(entry) = self.entries.get(key)
+            && self.allocator.holding(key).is_none()
+        {
             claim(&facts(key, entry, &self.namespaces, self.class.as_deref()), &mut self.allocator);
         }
     }
@@ -265,7 +281,7 @@ impl Book {
         }
     }
 
-    fn turns(&self, wanted: impl Fn(&Turn) -> bool) -> BTreeSet<Turn> {
+    fn turns(&self, wanted: impl Fn(&Turn) -> bool) -> Vec<Turn> {
         let all = self.entries.iter().map(|(key, entry)| turn(key, &entry.service));
         all.filter(wanted).collect()
     }
@@ -279,6 +295,7 @@ impl Book {
         let after = self.allocator.holding(key);
         // An address may have become free or easier to share.
         pass.freed |= before.is_some() && before.as_ref() != after;
+        let was_behind = entry.behind.is_some();
         entry.hold(after);
         if let Some(config) = self.config.as_deref().filter(|_| ours) {
             remarks::add(key, entry, config, &self.allocator, &mut outcome);
@@ -286,13 +303,16 @@ impl Book {
         let Outcome { notices, gists, waiting } = outcome;
         pass.notices.extend(notices.into_iter().map(|notice| (key.as_ref().clone(), notice)));
         entry.told = gists;
-        let turn = turn(key, &entry.service);
-        if waiting {
-            self.waiting.insert(turn);
-        } else {
-            self.waiting.remove(&turn);
+        match (std::mem::replace(&mut entry.waiting, waiting), waiting) {
+            (false, true) => {
+                self.waiting.insert(turn(key, &entry.service));
+            }
+            (true, false) => {
+                self.waiting.remove(&turn(key, &entry.service));
+            }
+            _ => {}
         }
-        mark(&mut self.unwritten, key, entry.behind.is_some());
+        mark(&mut self.unwritten, key, was_behind, entry.behind.is_some());
         // Until the source shows that it is cleared, an old state of it may come again.
         if !ours && entry.behind.is_none() && Status::shown(&entry.service).is_empty() {
             self.drop_entry(key);
@@ -312,7 +332,7 @@ impl Book {
 #[derive(Debug, Default)]
 struct Pass {
     /// To be looked at.
-    dirty: BTreeSet<Turn>,
+    dirty: Vec<Turn>,
     /// Services of other classes that changed.
     foreign: Vec<Pair>,
     /// Whether an address may have become free.
@@ -336,11 +356,15 @@ fn turn(key: &Arc<ObjectKey>, service: &Arc<Service>) -> Turn {
     Turn { service: Arc::clone(service), key: Arc::clone(key) }
 }
 
-fn mark(set: &mut BTreeSet<Arc<ObjectKey>>, key: &Arc<ObjectKey>, wanted: bool) {
-    if wanted {
-        set.insert(Arc::clone(key));
-    } else {
-        set.remove(key);
+fn mark(unwritten: &mut BTreeSet<Arc<ObjectKey>>, key: &Arc<ObjectKey>, before: bool, now: bool) {
+    match (before, now) {
+        (false, true) => {
+            unwritten.insert(Arc::clone(key));
+        }
+        (true, false) => {
+            unwritten.remove(key);
+        }
+        _ => {}
     }
 }
 

@@ -35,6 +35,9 @@ pub struct ControllerArgs {
     /// Name of the Lease that decides which replica assigns addresses.
     #[arg(long, env = "FERROLB_LEASE_NAME", default_value = "ferrolb-controller")]
     pub lease_name: String,
+    /// Flags that MetalLB's controller has and that have no meaning here.
+    #[command(flatten)]
+    pub ignored: IgnoredArgs,
     /// Webhooks and their certificate.
     #[command(flatten)]
     pub webhook: WebhookArgs,
@@ -44,6 +47,36 @@ pub struct ControllerArgs {
     /// Log level, ports.
     #[command(flatten)]
     pub daemon: DaemonArgs,
+}
+
+/// Accepted, so that arguments made for MetalLB's controller need not be changed; each is named once in the log.
+#[derive(Debug, Clone, Default, Args)]
+pub struct IgnoredArgs {
+    /// Whoever installs ferrolb makes the Secret with the key of gossip.
+    #[arg(long, env = "METALLB_ML_SECRET_NAME", default_value = "", hide = true)]
+    pub ml_secret_name: String,
+    /// Owner of that Secret.
+    #[arg(long, env = "METALLB_DEPLOYMENT", default_value = "", hide = true)]
+    pub deployment: String,
+    /// There is no pprof.
+    #[arg(long, default_value = "", hide = true)]
+    pub pprof_bind_address: String,
+    /// One implementation of BGP has the features of all.
+    #[arg(long = "bgp-type", env = "METALLB_BGP_TYPE", default_value = "", hide = true)]
+    pub bgp_type: String,
+}
+
+impl IgnoredArgs {
+    /// Names and values of those that were given.
+    pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("--ml-secret-name", &self.ml_secret_name),
+            ("--deployment", &self.deployment),
+            ("--pprof-bind-address", &self.pprof_bind_address),
+            ("METALLB_BGP_TYPE", &self.bgp_type),
+        ];
+        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.as_str()))
+    }
 }
 
 /// Why the controller ended.

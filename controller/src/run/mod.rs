@@ -32,8 +32,6 @@ use crate::webhook::{WebhookMode, serve_webhooks};
 
 /// Who says what the events say, and whose fields the written ones are.
 const COMPONENT: &str = "ferrolb-controller";
-/// MetalLB's choice between its BGP implementations.
-const BGP_TYPE: &str = "METALLB_BGP_TYPE";
 /// A write that failed is tried again after this, and after twice as long each time up to [`LONGEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
@@ -80,8 +78,8 @@ pub async fn once(args: &ControllerArgs) -> Result<Vec<String>, RunError> {
 /// # Errors
 /// Something without which there is nothing to do.
 pub async fn run(args: &ControllerArgs, tasks: &TaskTracker, shutdown: CancellationToken) -> Result<(), RunError> {
-    if std::env::var_os(BGP_TYPE).is_some() {
-        tracing::info!("{BGP_TYPE} has no meaning here: one implementation has the features of all");
+    for (name, value) in args.ignored.given() {
+        tracing::info!(name, value, "accepted, but it has no meaning here");
     }
     match args.source.parse()? {
         Location::Directory(path) => on_directory(args, &path, tasks, &shutdown).await,

@@ -65,6 +65,8 @@ struct Jobs {
     written_pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
     state: Option<ConfigurationState>,
     written_state: Option<ConfigurationState>,
+    /// Could not be written.
+    failed_state: Option<ConfigurationState>,
 }
 
 // === impl Desk ===
@@ -199,6 +201,7 @@ impl Desk {
         self.metrics.updates.inc();
         let Some(config) = self.config.clone() else { return };
         let notices = self.book.update(cluster, &config);
+        self.waiting.retain(|key, _| cluster.services.contains_key(key));
         // Events trail behind the statuses they speak of.
         for (key, notice) in notices {
             if self.book.is_written(&key) {
@@ -261,8 +264,10 @@ impl Desk {
                 if let Job::Service(key, _, status) = job {
                     tracing::info!(service = %key, ips = ?status.ips, pool = status.pool, "status written");
                     self.book.written(&key, &status);
-                    let notices = self.waiting.remove(&key).unwrap_or_default();
-                    self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
+                    if self.book.is_written(&key) {
+                        let notices = self.waiting.remove(&key).unwrap_or_default();
+                        self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
+                    }
                 }
                 return false;
             }
@@ -282,10 +287,17 @@ impl Desk {
             }
             Job::State(state) => {
                 self.jobs.written_state = None;
-                self.jobs.state.get_or_insert(state);
+                self.jobs.failed_state = Some(state);
             }
         }
         true
+    }
+
+    /// It is time to try again what could not be written.
+    pub(super) fn retry(&mut self) {
+        self.book.retry();
+        let failed = self.jobs.failed_state.take();
+        self.jobs.state = self.jobs.state.take().or(failed);
     }
 
     /// What is to be told now.

@@ -15,7 +15,7 @@ use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
 use ferrolb_api::v1beta1::{IPAddressPool, IPAddressPoolStatus};
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{DeleteParams, Patch, PatchParams, Request};
-use kube::core::Status;
+use kube::core::{PartialObjectMeta, Status};
 use kube::{Api, Client, Resource};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -109,18 +109,25 @@ impl KubernetesWriter {
         within(self.client.request::<IgnoredAny>(request)).await.map(drop)
     }
 
-    /// The UID of the own pod, so that what is written can go with it.
+    /// The UID of the own pod; `None`: there is none, or it is not there any more.
     async fn pod_uid(&self) -> Result<Option<&str>, Failed> {
         if self.identity.pod.is_empty() {
             return Ok(None);
         }
         let fetch = || async {
-            let pods: Api<kube::core::PartialObjectMeta<core::Pod>> =
-                Api::namespaced(self.client.clone(), &self.namespace);
+            let pods: Api<PartialObjectMeta<core::Pod>> = Api::namespaced(self.client.clone(), &self.namespace);
             let pod = within(pods.get(&self.identity.pod)).await?;
             Ok(pod.metadata.uid.unwrap_or_default())
         };
-        self.pod.get_or_try_init(fetch).await.map(|uid| Some(uid.as_str()))
+        match self.pod.get_or_try_init(fetch).await {
+            Ok(uid) => Ok(Some(uid.as_str())),
+            Err(Failed { class: WriteErrorClass::Gone, .. }) => {
+                let (namespace, pod) = (&self.namespace, &self.identity.pod);
+                tracing::debug!(namespace, pod, "our pod is not there, so what is written belongs to nobody");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// `ownerReferences` of what goes with the own pod.

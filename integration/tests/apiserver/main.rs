@@ -4,11 +4,25 @@
 //! the tests say so and pass.
 
 #[cfg(test)]
+mod ask;
+#[cfg(test)]
+mod certificate;
+#[cfg(test)]
+mod collections;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod control_plane;
 #[cfg(test)]
 mod duties;
+#[cfg(test)]
+mod installation;
+#[cfg(test)]
+mod interruptions;
+#[cfg(test)]
+mod patience;
+#[cfg(test)]
+mod peers;
 #[cfg(test)]
 mod reviewer;
 #[cfg(test)]

@@ -164,7 +164,9 @@ fn case(file: &Path, good: bool) -> Case {
         subject = companions.iter().position(is_it).map(|place| companions.remove(place));
     }
     let file_name = file.file_name().unwrap().to_str().unwrap().to_owned();
-    Case { file: file_name, companions, subject, sentences: validate(file) }
+    let sentences = validate(file);
+    assert_eq!(sentences.is_empty(), good, "{file_name}: {sentences:?}");
+    Case { file: file_name, companions, subject, sentences }
 }
 
 /// What `ferrolb validate` says of a directory that holds nothing but this file.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::ask::{ask, get, path};
 use crate::common::{apply, documents, manifest_text, printed};
-use crate::installation::{Installation, POD, address_of, installation, pool, service};
+use crate::installation::{Installation, POD, address_of, installation, lease, pool, service};
 use crate::patience::eventually;
 
 /// One right: a verb on a resource.
@@ -215,11 +215,4 @@ impl Right {
             && entry.allowed
             && (200..300).contains(&entry.code)
     }
-}
-
-fn lease() -> Value {
-    json!({
-        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-        "metadata": { "name": "ferrolb-controller", "namespace": DEFAULT_NAMESPACE },
-    })
 }

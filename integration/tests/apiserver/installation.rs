@@ -226,6 +226,14 @@ pub(crate) fn service(name: &str) -> Value {
     })
 }
 
+/// The Lease of the replicas.
+pub(crate) fn lease() -> Value {
+    json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": { "name": "ferrolb-controller", "namespace": DEFAULT_NAMESPACE },
+    })
+}
+
 /// One of our programs, as cargo puts them beside `lab`.
 pub(crate) fn program(name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_lab")).with_file_name(name);

@@ -10,6 +10,7 @@ use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::runtime::conditions::is_crd_established;
 use kube::runtime::wait::await_condition;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -71,6 +72,11 @@ pub(crate) async fn established(cluster: &ControlPlane) {
 pub(crate) fn manifest_text(name: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     std::fs::read_to_string(root.join("charts/manifests").join(name)).unwrap()
+}
+
+/// The objects of a file of manifests.
+pub(crate) fn documents(text: &str) -> Vec<Value> {
+    serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap()).collect()
 }
 
 /// Creates an object of group metallb.io in our namespace.

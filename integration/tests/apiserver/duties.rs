@@ -1,136 +1,218 @@
-//! The real controller at work with no more than the rights of its service account.
+//! The real controller at work with the rights of its service account: none is missing, and none is there in vain.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use ferrolb_api::DEFAULT_NAMESPACE;
-use ferrolb_api::v1beta1::{ConfigurationResult, ConfigurationState, IPAddressPool};
-use ferrolb_integration::apiserver::{ControlPlane, Process, service_account_user};
-use k8s_openapi::api::core::v1::{Event, Service};
-use kube::Api;
-use kube::api::ListParams;
-use kube::runtime::wait::await_condition;
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use ferrolb_integration::apiserver::{AuditEntry, ControlPlane, service_account_user};
+use k8s_openapi::api::rbac::v1::{PolicyRule, RoleRef, Subject};
+use kube::Client;
+use serde_json::{Value, json};
 
-use crate::common::{SOON, apply, crds_text, established, manifest_text, own_control_plane, printed};
+use crate::ask::{ask, get, path};
+use crate::common::{apply, documents, manifest_text, printed};
+use crate::installation::{Installation, POD, address_of, installation, lease, pool, service};
+use crate::patience::eventually;
 
-/// What the controller does with nothing but a pool and a Service to serve, one verb each.
-const DONE: [&str; 4] = [
-    "services/status patch",
-    "ipaddresspools/status.metallb.io patch",
-    "events create",
-    "configurationstates/status.metallb.io patch",
-];
+/// One right: a verb on a resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Right {
+    /// Where it holds; `None`: everywhere.
+    namespace: Option<String>,
+    group: String,
+    /// With its subresource, as roles write it.
+    resource: String,
+    name: Option<String>,
+    verb: String,
+}
 
 #[tokio::test]
-async fn the_controller_is_refused_nothing() {
-    let Some(cluster) = own_control_plane().await else { return };
-    for manifests in [manifest_text("namespace.yaml"), manifest_text("rbac.yaml"), crds_text()] {
-        printed(&apply(&cluster, &manifests).await);
+async fn the_controller_is_refused_nothing_and_uses_every_right_it_has() {
+    let Some(mut installation) = installation().await else { return };
+    let client = installation.client().await;
+    printed(&apply(&installation.cluster, &pool("pool", &["192.0.2.7-192.0.2.9"]).to_string()).await);
+    let web = service("web");
+    printed(&apply(&installation.cluster, &web.to_string()).await);
+    assigns(&client, &web).await;
+    leaves_word(&client).await;
+    looks_after_its_certificate(&client).await;
+    shows_its_metrics(&installation).await;
+
+    // A successor goes on where it left off.
+    let before = get(&client, &web).await.unwrap();
+    installation.stop_controller().await;
+    let lease = get(&client, &lease()).await.unwrap();
+    assert_eq!(lease["spec"]["holderIdentity"], "", "{lease:#}");
+    installation.start_controller(&[]);
+    installation.serving().await;
+    let late = service("late");
+    printed(&apply(&installation.cluster, &late.to_string()).await);
+    eventually("the successor assigns", async || address_of(&client, &late).await).await;
+    assert_eq!(get(&client, &web).await.unwrap(), before);
+
+    for service in [web, late] {
+        ask(&client, "DELETE", &path(&service), &Value::Null).await.object().unwrap();
     }
-    established(&cluster).await;
-    printed(&apply(&cluster, &world()).await);
-    let mut controller = start(&cluster).await;
-
-    let client = cluster.client().await.unwrap();
-    let services: Api<Service> = Api::namespaced(client.clone(), "default");
-    comes(&mut controller, services, "web", |service: &Service| {
-        let ingress = || service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?.first()?.ip.clone();
-        ingress().as_deref() == Some("192.0.2.7")
-    })
-    .await;
-    let pools: Api<IPAddressPool> = Api::namespaced(client.clone(), DEFAULT_NAMESPACE);
-    comes(&mut controller, pools, "pool", |pool: &IPAddressPool| {
-        pool.status.as_ref().is_some_and(|status| status.assigned_ipv4 == 1)
-    })
-    .await;
-    let states: Api<ConfigurationState> = Api::namespaced(client.clone(), DEFAULT_NAMESPACE);
-    comes(&mut controller, states, "controller", |state: &ConfigurationState| {
-        state.status.as_ref().is_some_and(|status| status.result == Some(ConfigurationResult::Valid))
-    })
-    .await;
-    let events: Api<Event> = Api::namespaced(client.clone(), "default");
-    let told = async {
-        let about = ListParams::default().fields("involvedObject.name=web,reason=IPAllocated");
-        while events.list(&about).await.unwrap().items.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(SOON, told).await.unwrap();
-
-    // What it does to leave in order is a duty, too.
-    assert!(controller.terminate(SOON).await.unwrap().success());
-
-    let (done, refused) = requests(&cluster);
-    assert_eq!(refused, BTreeSet::new());
-    for duty in DONE {
-        assert!(done.contains(duty), "{duty} is not among {done:#?}");
-    }
+    every_right_is_used(&installation.cluster).await;
 }
 
-/// A pool, a Service, and the controller's own pod, which nobody runs.
-fn world() -> String {
-    let items = json!([
-        {
-            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "controller-0", "namespace": DEFAULT_NAMESPACE },
-            "spec": { "serviceAccountName": "controller", "containers": [{ "name": "c", "image": "ferrolb" }] },
-        },
-        {
-            "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
-            "metadata": { "name": "pool", "namespace": DEFAULT_NAMESPACE },
-            "spec": { "addresses": ["192.0.2.7-192.0.2.9"] },
-        },
-        {
-            "apiVersion": "v1", "kind": "Service", "metadata": { "name": "web", "namespace": "default" },
-            "spec": { "type": "LoadBalancer", "ports": [{ "port": 80 }] },
-        },
-    ]);
-    json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()
+/// An address, its event, and the pool's counters.
+async fn assigns(client: &Client, service: &Value) {
+    let address = eventually("the Service has an address", async || address_of(client, service).await).await;
+    assert_eq!(address, "192.0.2.7");
+    let annotations = get(client, service).await.unwrap()["metadata"]["annotations"].clone();
+    assert_eq!(annotations["metallb.io/ip-allocated-from-pool"], "pool");
+    let events = "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=web,reason=IPAllocated";
+    eventually("an event tells of it", async || {
+        let list = ask(client, "GET", events, &Value::Null).await.object()?;
+        if list["items"] == json!([]) { Err(list.to_string()) } else { Ok(()) }
+    })
+    .await;
+    eventually("the pool counts it", async || {
+        let status = get(client, &pool("pool", &[])).await?["status"].clone();
+        if status["assignedIPv4"] == 1 && status["availableIPv4"] == 2 { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
 }
 
-/// The controller with its account's token.
-async fn start(cluster: &ControlPlane) -> Process {
-    let token = cluster.token_for(DEFAULT_NAMESPACE, "controller").await.unwrap();
+/// The Lease, and the ConfigurationState that goes with the pod.
+async fn leaves_word(client: &Client) {
+    assert_eq!(get(client, &lease()).await.unwrap()["spec"]["holderIdentity"], POD);
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": POD, "namespace": DEFAULT_NAMESPACE } });
+    let uid = get(client, &pod).await.unwrap()["metadata"]["uid"].clone();
+    let state = json!({
+        "apiVersion": "metallb.io/v1beta1", "kind": "ConfigurationState",
+        "metadata": { "name": "controller", "namespace": DEFAULT_NAMESPACE },
+    });
+    let state = eventually("the configuration is said to be valid", async || {
+        let state = get(client, &state).await?;
+        if state["status"]["result"] == "Valid" { Ok(state) } else { Err(state.to_string()) }
+    })
+    .await;
+    let owner = json!([{ "apiVersion": "v1", "kind": "Pod", "name": POD, "uid": uid }]);
+    assert_eq!(state["metadata"]["ownerReferences"], owner);
+}
+
+/// Made already, since the webhooks answer; a part that is lost is made anew.
+async fn looks_after_its_certificate(client: &Client) {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": { "name": "metallb-webhook-cert", "namespace": DEFAULT_NAMESPACE },
+    });
+    let before = get(client, &secret).await.unwrap();
+    let loss = json!({ "data": { "tls.crt": null } });
+    ask(client, "PATCH", &path(&secret), &loss).await.object().unwrap();
+    eventually("there is another certificate of the same authority", async || {
+        let now = get(client, &secret).await?;
+        let same_authority = now["data"]["ca.crt"] == before["data"]["ca.crt"];
+        let another = now["data"]["tls.crt"].is_string() && now["data"]["tls.crt"] != before["data"]["tls.crt"];
+        if same_authority && another { Ok(()) } else { Err("the Secret is as it was".to_owned()) }
+    })
+    .await;
+}
+
+/// To whoever may get them, which it asks the API server.
+async fn shows_its_metrics(installation: &Installation) {
+    let cluster = &installation.cluster;
+    for line in [
+        &["create", "serviceaccount", "monitoring", "-n", "default"][..],
+        &["create", "clusterrole", "monitoring", "--verb=get", "--non-resource-url=/metrics"],
+        &[
+            "create",
+            "clusterrolebinding",
+            "monitoring",
+            "--clusterrole=monitoring",
+            "--serviceaccount=default:monitoring",
+        ],
+    ] {
+        printed(&cluster.kubectl(line, "").await.unwrap());
+    }
+    let server = format!("--server=https://{}", installation.metrics());
+    let token = cluster.token_for("default", "monitoring").await.unwrap();
     let kubeconfig = cluster.kubeconfig_with_token(&token).unwrap();
-    let arguments = [
-        "--source=kube".to_owned(),
-        format!("--kubeconfig={}", kubeconfig.display()),
-        format!("--namespace={DEFAULT_NAMESPACE}"),
-        "--pod-name=controller-0".to_owned(),
-        "--port=0".to_owned(),
-        "--health-probe-port=0".to_owned(),
-    ];
-    Process::start("controller", &program(), arguments, &[], cluster.folder()).unwrap()
+    let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
+    let scrape = [kubeconfig.as_str(), &server, "--insecure-skip-tls-verify", "get", "--raw", "/metrics"];
+    let metrics = printed(&cluster.kubectl(&scrape, "").await.unwrap());
+    assert!(metrics.contains("metallb_k8s_client_config_loaded_bool 1"), "{metrics}");
 }
 
-/// Beside the test's own folder.
-fn program() -> PathBuf {
-    std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("ferrolb-controller")
-}
-
-/// Waits until an object is as it should become.
-async fn comes<K>(controller: &mut Process, api: Api<K>, name: &str, is_so: impl Fn(&K) -> bool)
-where
-    K: kube::Resource + Clone + std::fmt::Debug + Send + DeserializeOwned + 'static,
-{
-    let condition = |object: Option<&K>| object.is_some_and(&is_so);
-    let so = tokio::time::timeout(SOON, await_condition(api, name, condition)).await;
-    assert!(so.is_ok_and(|so| so.is_ok()), "{name} did not become so; the controller:\n{}", controller.log_tail());
-}
-
-/// What the controller asked for, and what of that was refused, as `resource.group verb`.
-fn requests(cluster: &ControlPlane) -> (BTreeSet<String>, BTreeSet<String>) {
-    let (mut done, mut refused) = (BTreeSet::new(), BTreeSet::new());
+/// The audit log tells of every right that the manifests give, and of no refusal.
+async fn every_right_is_used(cluster: &ControlPlane) {
     let user = service_account_user(DEFAULT_NAMESPACE, "controller");
-    for entry in cluster.audit_log().unwrap().into_iter().filter(|entry| entry.user == user) {
-        let subresource = if entry.subresource.is_empty() { String::new() } else { format!("/{}", entry.subresource) };
-        let group = if entry.group.is_empty() { String::new() } else { format!(".{}", entry.group) };
-        let what = format!("{}{subresource}{group} {}", entry.resource, entry.verb);
-        if !entry.allowed || entry.code == 403 {
-            refused.insert(format!("{what} {}/{} ({})", entry.namespace, entry.name, entry.uri));
+    let rights = rights();
+    assert!(rights.len() > 40, "{rights:#?}");
+    // An entry may come a moment after the answer.
+    let used = eventually("every right is used", async || {
+        let log = cluster.audit_log().unwrap();
+        let own: Vec<AuditEntry> = log.into_iter().filter(|entry| entry.user == user).collect();
+        let unused: Vec<&Right> =
+            rights.iter().filter(|right| !own.iter().any(|entry| right.is_used_by(entry))).collect();
+        if unused.is_empty() { Ok(own) } else { Err(format!("{unused:#?}")) }
+    })
+    .await;
+    let refused: BTreeSet<String> = used
+        .iter()
+        .filter(|entry| !entry.allowed || entry.code == 403)
+        .map(|entry| format!("{} {}", entry.verb, entry.uri))
+        .collect();
+    assert_eq!(refused, BTreeSet::new());
+}
+
+/// What the manifests allow the controller, right by right.
+fn rights() -> BTreeSet<Right> {
+    let documents = documents(&manifest_text("rbac.yaml"));
+    let mut rights = BTreeSet::new();
+    let of = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
+    for binding in of("RoleBinding").chain(of("ClusterRoleBinding")) {
+        let subjects: Vec<Subject> = serde_json::from_value(binding["subjects"].clone()).unwrap();
+        if !subjects.iter().any(|subject| subject.name == "controller") {
+            continue;
         }
-        done.insert(what);
+        let role: RoleRef = serde_json::from_value(binding["roleRef"].clone()).unwrap();
+        let is_role = |document: &&Value| {
+            document["kind"] == role.kind.as_str() && document["metadata"]["name"] == role.name.as_str()
+        };
+        let rules = documents.iter().find(is_role).unwrap()["rules"].clone();
+        let namespace = binding["metadata"]["namespace"].as_str().map(str::to_owned);
+        for rule in serde_json::from_value::<Vec<PolicyRule>>(rules).unwrap() {
+            rights.extend(rights_of(&rule, namespace.as_ref()));
+        }
     }
-    (done, refused)
+    rights
+}
+
+fn rights_of(rule: &PolicyRule, namespace: Option<&String>) -> Vec<Right> {
+    let names = rule.resource_names.clone().unwrap_or_default();
+    let names: Vec<Option<String>> = if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() };
+    let mut rights = Vec::new();
+    for group in rule.api_groups.iter().flatten() {
+        for resource in rule.resources.iter().flatten() {
+            for name in &names {
+                rights.extend(rule.verbs.iter().map(|verb| Right {
+                    namespace: namespace.cloned(),
+                    group: group.clone(),
+                    resource: resource.clone(),
+                    name: name.clone(),
+                    verb: verb.clone(),
+                }));
+            }
+        }
+    }
+    rights
+}
+
+// === impl Right ===
+
+impl Right {
+    fn is_used_by(&self, entry: &AuditEntry) -> bool {
+        let subresource = if entry.subresource.is_empty() { String::new() } else { format!("/{}", entry.subresource) };
+        // Server-side apply of what is not there yet takes the right to create.
+        let creates = self.verb == "create" && entry.verb == "patch" && entry.code == 201;
+        self.group == entry.group
+            && self.resource == format!("{}{subresource}", entry.resource)
+            && (self.verb == entry.verb || creates)
+            && self.namespace.as_ref().is_none_or(|namespace| *namespace == entry.namespace)
+            && self.name.as_ref().is_none_or(|name| *name == entry.name)
+            && entry.allowed
+            && (200..300).contains(&entry.code)
+    }
 }

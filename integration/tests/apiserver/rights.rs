@@ -14,20 +14,21 @@ use serde_json::json;
 use crate::common::{printed, shared_control_plane};
 
 /// What both may do in every namespace.
-const EVERYWHERE: [&str; 4] =
-    ["services list watch", "namespaces list watch", "nodes list watch", "events create patch"];
+const EVERYWHERE: [&str; 4] = ["services list watch", "namespaces list watch", "nodes list watch", "events create"];
 /// The controller, in every namespace.
-const CONTROLLER_EVERYWHERE: [&str; 3] = [
+const CONTROLLER_EVERYWHERE: [&str; 5] = [
     "services/status patch",
-    "validatingwebhookconfigurations.admissionregistration.k8s.io=metallb-webhook-configuration get list watch update patch",
-    "customresourcedefinitions.apiextensions.k8s.io=bgppeers.metallb.io get list watch update patch",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io=metallb-webhook-configuration get list watch update",
+    "customresourcedefinitions.apiextensions.k8s.io=bgppeers.metallb.io get list watch update",
+    "tokenreviews.authentication.k8s.io create",
+    "subjectaccessreviews.authorization.k8s.io create",
 ];
 /// The speaker, in every namespace.
 const SPEAKER_EVERYWHERE: [&str; 2] = ["endpointslices.discovery.k8s.io list watch", "namespaces=kube-system get"];
 /// What both may do in ours.
 const AT_HOME: [&str; 9] = [
     "pods get",
-    "configmaps get list watch",
+    "configmaps list watch",
     "secrets get list watch",
     "bfdprofiles.metallb.io list watch",
     "bgpadvertisements.metallb.io list watch",
@@ -39,13 +40,13 @@ const AT_HOME: [&str; 9] = [
 /// The controller, in ours.
 const CONTROLLER_AT_HOME: [&str; 8] = [
     "secrets create",
-    "secrets=metallb-webhook-cert update patch",
+    "secrets=metallb-webhook-cert update",
     "leases.coordination.k8s.io create",
     "leases.coordination.k8s.io=ferrolb-controller get update",
     "ipaddresspools/status.metallb.io patch",
     "configurationstates.metallb.io create",
     "configurationstates.metallb.io=controller get patch",
-    "configurationstates/status.metallb.io=controller get patch",
+    "configurationstates/status.metallb.io=controller patch",
 ];
 /// The speaker, in ours.
 const SPEAKER_AT_HOME: [&str; 6] = [
@@ -107,9 +108,10 @@ async fn the_controller_does_its_work_and_is_refused_what_is_not() {
     for name in ["metallb-webhook-cert", "other"] {
         secrets.create(&PostParams::default(), &named(name)).await.unwrap();
     }
-    let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
-    secrets.patch("metallb-webhook-cert", &PatchParams::default(), &label).await.unwrap();
-    forbidden(secrets.patch("other", &PatchParams::default(), &label).await);
+    let mut own = secrets.get("metallb-webhook-cert").await.unwrap();
+    own.immutable = Some(false);
+    secrets.replace("metallb-webhook-cert", &PostParams::default(), &own).await.unwrap();
+    forbidden(secrets.replace("other", &PostParams::default(), &named("other")).await);
     forbidden(Api::<Secret>::namespaced(client.clone(), "default").list(&ListParams::default()).await);
 
     // A watch of one object by name is a right to that name.

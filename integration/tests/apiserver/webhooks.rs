@@ -4,10 +4,9 @@ use ferrolb_api::DEFAULT_NAMESPACE;
 use ferrolb_integration::apiserver::{call_webhooks_at, loopback_service};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::common::{apply, crds_text, create, manifest_text, own_control_plane, plural, printed};
+use crate::common::{apply, crds_text, create, documents, manifest_text, own_control_plane, plural, printed};
 use crate::reviewer::{REFUSED, Reviewer};
 
 const SERVICE: &str = "metallb-webhook-service";
@@ -72,8 +71,7 @@ async fn each_kind_is_reviewed_at_its_path_before_it_is_stored() {
 
 /// That of the manifest.
 fn configuration() -> ValidatingWebhookConfiguration {
-    let text = manifest_text("webhooks.yaml");
-    let documents = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap());
+    let documents = documents(&manifest_text("webhooks.yaml")).into_iter();
     let mut found = documents.filter(|document| document["kind"] == "ValidatingWebhookConfiguration");
     serde_json::from_value(found.next().unwrap()).unwrap()
 }

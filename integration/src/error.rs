@@ -40,6 +40,9 @@ pub enum Error {
         /// What it wrote to its error output.
         message: String,
     },
+    /// etcd, kube-apiserver or their programs failed, or the API server was not reached.
+    #[error(transparent)]
+    ApiServer(#[from] crate::apiserver::Error),
     /// The lab did not do what it was asked, and says why. The lab is as it was before.
     #[error("{reason}")]
     Refused {

@@ -20,6 +20,10 @@ pub(crate) const BRIDGE: &str = "br0";
 pub(crate) const INTERFACE: &str = "eth0";
 /// Prefix length of the LAN.
 pub(crate) const LAN_PREFIX: u8 = 16;
+/// The bridge's own address, where there is an API server: it listens there.
+pub(crate) const API_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 3);
+/// The bridge's hardware address then; else it would be that of some port, and change with the ports.
+pub(crate) const API_MAC: Mac = Mac([2, 0, 0, 0, 0xee, 3]);
 /// The port that every backend listens on.
 pub(crate) const BACKEND_PORT: u16 = 8080;
 
@@ -226,6 +230,7 @@ mod tests {
         assert_eq!(layout.nodes().count(), usize::from(MAX_NODES));
         assert_eq!(layout.hosts().iter().map(|host| host.address).collect::<BTreeSet<_>>().len(), expected);
         assert_eq!(layout.hosts().iter().map(|host| host.mac).collect::<BTreeSet<_>>().len(), expected);
+        assert!(layout.hosts().iter().all(|host| host.address != API_ADDRESS && host.mac != API_MAC));
         assert!(layout.hosts().iter().all(|host| host.name.len() < 16), "names are interface names at the switch");
     }
 

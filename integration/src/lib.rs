@@ -26,7 +26,9 @@
 //! # Ok::<(), ferrolb_integration::Error>(())
 //! ```
 //!
+//! With [`Api::Kube`] the objects are on a real API server, at an address of the bridge. [`apiserver`] is that API server
 //! [`apiserver`] is the other ground that tests stand on: a real etcd and kube-apiserver, without nodes. [`churn`] runs
+//! alone, the other ground that tests stand on: without nodes and namespaces.
 //! controllers there while everything that can be killed is.
 //!
 //! Everything the lab makes lives in its own namespaces: when the process that holds it ends, in whatever way, the
@@ -54,7 +56,7 @@ mod supervisor;
 mod tour;
 
 pub use self::error::Error;
-pub use self::lab::{Daemons, Lab, Options, Probe};
+pub use self::lab::{Api, Daemons, Lab, Options, Probe};
 pub use self::layout::{Host, HostKind, Layout, Mac, Pod};
 pub use self::probe::{Answers, Gap, ProbeLine, ProbeOptions, ProbeReport, Progress};
 pub use self::protocol::{Event, HostState, ProcessState, ServiceState, State, Stopped};

@@ -41,6 +41,10 @@ pub(crate) const LAB_FOLDER: &str = "/run/lab";
 pub(crate) const SOURCE_FOLDER: &str = "/run/lab/source";
 /// What the processes wrote.
 pub(crate) const LOG_FOLDER: &str = "/run/lab/logs";
+/// The kubeconfig of one who may do everything, in a lab that has an API server.
+pub(crate) const KUBECONFIG: &str = "/run/lab/kubeconfig";
+/// kubectl, there.
+pub(crate) const KUBECTL: &str = "/run/lab/kubectl";
 /// How many source ports of the client were used.
 pub(crate) const PORT_LEDGER: &str = "/run/lab/client-ports";
 
@@ -109,6 +113,8 @@ pub(crate) fn init() -> Result<u8, Error> {
         .arg("supervise")
         .arg("--init-pid")
         .arg(outside)
+        // Temporary files of whatever the lab runs are in the lab and end with it.
+        .env("TMPDIR", LAB_FOLDER)
         .spawn()
         .map_err(system("start the lab's supervisor"))?;
     let supervisor = i32::try_from(supervisor.id()).map(Pid::from_raw).ok();

@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) nodes: u8,
     /// Text of `values.yaml`.
     pub(crate) values: String,
+    /// The folder with etcd, kube-apiserver and kubectl; none for a lab on a directory of manifests.
+    pub(crate) kubernetes: Option<PathBuf>,
     /// The binary `lab`.
     pub(crate) lab: PathBuf,
     /// The daemons to run; none for a lab without them.
@@ -111,7 +113,10 @@ pub struct State {
     pub hosts: Vec<HostState>,
     /// The processes that the lab runs, in order of their names.
     pub processes: Vec<ProcessState>,
-    /// The services of type LoadBalancer in the directory.
+    /// Where the API server listens, in a lab that has one.
+    #[serde(default)]
+    pub api_server: Option<SocketAddr>,
+    /// The services of type LoadBalancer.
     pub services: Vec<ServiceState>,
 }
 

@@ -42,6 +42,12 @@ pub enum Missing {
         "the lab needs packet sockets (CONFIG_PACKET, CAP_NET_RAW): run it on a kernel and in a container that allow them"
     )]
     PacketSockets,
+    /// The programs of an API server cannot be had.
+    #[error(
+        "a lab on an API server needs etcd, kube-apiserver and kubectl: run `make kubernetes`, which needs Go 1.26, \
+         or set KUBEBUILDER_ASSETS"
+    )]
+    Kubernetes,
     /// The `lab` binary is not where the library looks for it.
     #[error("the binary `lab` is not beside {}: run `cargo build -p ferrolb-integration`", .beside.display())]
     Lab {
@@ -128,6 +134,7 @@ mod tests {
             Missing::Command { command: "nft", package: "nftables" },
             Missing::Namespaces,
             Missing::PacketSockets,
+            Missing::Kubernetes,
             Missing::Lab { beside: "/target/debug".into() },
             Missing::Daemon { path: "/target/debug/ferrolb".into(), package: "ferrolb-cli" },
         ] {

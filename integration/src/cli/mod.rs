@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use self::internal::Internal;
 use self::probe::ProbeArguments;
 use crate::error::{Error, chain};
+use crate::lab::Api;
 use crate::layout::MAX_NODES;
 use crate::output::Form;
 
@@ -66,7 +67,7 @@ enum Verb {
         /// The nodes.
         nodes: Vec<String>,
     },
-    /// Write a manifest into the lab's directory, or replace it.
+    /// Write a manifest into the lab's directory, or replace it; on an API server, apply it.
     Apply {
         /// The file; `-` for standard input.
         file: PathBuf,
@@ -74,7 +75,7 @@ enum Verb {
         #[arg(long = "as")]
         called: Option<String>,
     },
-    /// Remove a manifest from the lab's directory.
+    /// Remove a manifest from the lab's directory; on an API server, delete its objects.
     Remove {
         /// Its name.
         manifest: String,
@@ -86,6 +87,12 @@ enum Verb {
         /// What.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
+    },
+    /// Run kubectl, in a lab with an API server.
+    Kubectl {
+        /// What kubectl is to do.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
     },
     /// Open a new TCP connection every few milliseconds from the client; report the longest time without success.
     Probe(ProbeArguments),
@@ -106,7 +113,11 @@ enum Verb {
     /// End a lab.
     Down,
     /// A tour: assignment, owner, the owner's crash and the gap a client sees, return. Exits with 0 only if all held.
-    Demo,
+    Demo {
+        /// Where the objects are: a directory of manifests, or a real API server.
+        #[arg(long, value_enum, default_value_t)]
+        api: Api,
+    },
     /// Measure the gap after crashes of the owner, keepalived's beside it.
     Bench {
         /// How often the owner crashes.
@@ -140,6 +151,9 @@ struct UpArguments {
     /// Number of nodes.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
     nodes: u8,
+    /// Where the objects are: a directory of manifests, or a real API server.
+    #[arg(long, value_enum, default_value_t)]
+    api: Api,
     /// File with the values (configInline, pools, ...); default: one layer2 pool, 10.10.52.0/24.
     #[arg(long)]
     values: Option<PathBuf>,

@@ -66,6 +66,9 @@ fn text(lab: &Lab, shown: &Shown) -> String {
     let mut text = hosts(&shown.state);
     text.push('\n');
     text.push_str(&services(lab, shown));
+    if let Some(address) = shown.state.api_server {
+        text.push_str(&["API server at ", &address.to_string(), ": `cargo lab kubectl` asks it\n"].concat());
+    }
     for (node, reason) in &shown.silent_speakers {
         let first_line = reason.lines().next().unwrap_or_default();
         text.push_str(&["the speaker of ", node, " does not say what it announces: ", first_line, "\n"].concat());

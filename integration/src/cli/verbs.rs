@@ -13,7 +13,7 @@ use crate::error::{Error, system};
 use crate::holder::{self, Audience, UpOptions};
 use crate::lab::{DEFAULT_VALUES, Lab};
 use crate::layout::SWITCH;
-use crate::namespaces::{LOG_FOLDER, SOURCE_FOLDER, enter_and_run};
+use crate::namespaces::{KUBECONFIG, KUBECTL, LAB_FOLDER, LOG_FOLDER, SOURCE_FOLDER, enter_and_run};
 use crate::output::print;
 use crate::requirements::missing_requirements;
 use crate::tour::{self, BenchOptions};
@@ -36,11 +36,12 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
         Verb::Apply { file, called } => apply(&lab()?, &file, called)?,
         Verb::Remove { manifest } => lab()?.remove(&manifest)?,
         Verb::Exec { place, command } => return exec(name, &place, &command),
+        Verb::Kubectl { arguments } => return kubectl(name, arguments),
         Verb::Probe(arguments) => return probe(name, &arguments),
         Verb::Logs { process, follow } => return logs(name, &process, follow),
         Verb::Events { follow } => return events(name, follow),
         Verb::Down => lab()?.down()?,
-        Verb::Demo => return Ok(u8::from(!tour::demo()?)),
+        Verb::Demo { api } => return Ok(u8::from(!tour::demo(api)?)),
         Verb::Bench { crashes, keepalived } => {
             return Ok(u8::from(!tour::bench(BenchOptions { crashes, peers: keepalived })?));
         }
@@ -66,6 +67,7 @@ fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
         name: name.to_owned(),
         nodes: arguments.nodes,
         values,
+        api: arguments.api,
         with_daemons: !arguments.no_daemons,
         binaries: arguments.binaries.clone(),
         audience: if arguments.managed { Audience::Program } else { Audience::Person },
@@ -96,6 +98,19 @@ fn exec(name: &str, place: &str, command: &[String]) -> Result<u8, Error> {
         return Err(Error::Refused { reason });
     }
     enter_and_run(lab.state()?.init_pid, place, command)
+}
+
+fn kubectl(name: &str, arguments: Vec<String>) -> Result<u8, Error> {
+    if Lab::attach(name)?.state()?.api_server.is_none() {
+        return Err(Error::Refused {
+            reason: "this lab has no API server: start one with `cargo lab up --api kube`".to_owned(),
+        });
+    }
+    // Its cache would otherwise be in the caller's home.
+    let cache = format!("{LAB_FOLDER}/kubectl-cache");
+    let mut command = [KUBECTL, "--kubeconfig", KUBECONFIG, "--cache-dir", &cache].map(str::to_owned).to_vec();
+    command.extend(arguments);
+    exec(name, SWITCH, &command)
 }
 
 fn probe(name: &str, arguments: &ProbeArguments) -> Result<u8, Error> {

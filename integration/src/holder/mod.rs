@@ -21,11 +21,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use self::report::Report;
+use crate::apiserver;
 use crate::binaries::{self, Binaries};
 use crate::error::{Error, chain, system};
+use crate::lab::Api;
 use crate::namespaces::{answer_handshake, await_handshake};
 use crate::protocol::{Event, Setup};
-use crate::requirements::{missing_requirements, needs_user_namespace, search_path};
+use crate::requirements::{Missing, missing_requirements, needs_user_namespace, search_path};
 
 /// How long a lab may take to end by itself before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -47,6 +49,7 @@ pub(crate) struct UpOptions {
     pub(crate) name: String,
     pub(crate) nodes: u8,
     pub(crate) values: String,
+    pub(crate) api: Api,
     pub(crate) with_daemons: bool,
     /// Folder of the daemons' binaries, when not that of `lab`.
     pub(crate) binaries: Option<PathBuf>,
@@ -84,10 +87,15 @@ fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
     })?;
     let folder = options.binaries.as_deref().or(lab.parent()).unwrap_or(Path::new("."));
     let binaries = if options.with_daemons { Some(Binaries::in_folder(folder)?) } else { None };
+    let kubernetes = match options.api {
+        Api::Directory => None,
+        Api::Kube => Some(apiserver::available()?.ok_or(Missing::Kubernetes)?),
+    };
     let setup = Setup {
         name: options.name.clone(),
         nodes: options.nodes,
         values: options.values.clone(),
+        kubernetes,
         lab: lab.clone(),
         binaries,
         holder_pid: std::process::id(),

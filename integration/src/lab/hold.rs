@@ -33,12 +33,26 @@ pub struct Options {
     pub nodes: u8,
     /// Text of `values.yaml`. Default: one layer2 pool, 10.10.52.0/24.
     pub values: Option<String>,
+    /// Where the daemons find their objects. Default: a directory of manifests.
+    pub api: Api,
     /// Whether controller and speakers run. Default: they do.
     pub daemons: Daemons,
     /// Folder with the binaries of the daemons. Default: where `lab` is.
     pub binaries: Option<PathBuf>,
     /// Whether the lab's events are also printed to standard error. Default: they are not.
     pub echo: bool,
+}
+
+/// Where the daemons of a lab find their objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Api {
+    /// In a directory of manifests.
+    #[default]
+    #[value(name = "dir")]
+    Directory,
+    /// On an API server: etcd and kube-apiserver run in the lab. [`apiserver::available`](crate::apiserver::available)
+    /// says beforehand whether they can be had.
+    Kube,
 }
 
 /// Whether controller and speakers run in a lab.
@@ -64,7 +78,15 @@ pub(super) struct Holder {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { name: None, nodes: 3, values: None, daemons: Daemons::default(), binaries: None, echo: false }
+        Self {
+            name: None,
+            nodes: 3,
+            values: None,
+            api: Api::default(),
+            daemons: Daemons::default(),
+            binaries: None,
+            echo: false,
+        }
     }
 }
 
@@ -82,9 +104,12 @@ impl Holder {
     /// Starts `lab up` and waits until the lab is ready.
     pub(super) fn start(options: Options) -> Result<(String, Self, Layout), Error> {
         let lab = binaries::lab()?;
-        let Options { name, nodes, values, daemons, binaries, echo } = options;
+        let Options { name, nodes, values, api, daemons, binaries, echo } = options;
         let name = name.unwrap_or_else(Options::unique_name);
         let mut command = up(lab, &name, nodes, values.is_some(), daemons);
+        if api == Api::Kube {
+            command.args(["--api", "kube"]);
+        }
         if let Some(folder) = binaries {
             command.arg("--binaries").arg(folder);
         }

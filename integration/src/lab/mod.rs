@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub(crate) use self::hold::DEFAULT_VALUES;
 use self::hold::Holder;
-pub use self::hold::{Daemons, Options};
+pub use self::hold::{Api, Daemons, Options};
 pub use self::probe::Probe;
 use crate::binaries;
 use crate::client;
@@ -95,10 +95,12 @@ impl Lab {
     // --- manifests ---
 
     /// Writes or replaces the manifest `name` (`pools.yaml`; sub-folders are allowed): readers see the old text or the
-    /// new one.
+    /// new one. On an API server its objects are applied one after the other, and those that only the old text had are
+    /// deleted; values become resources first.
     ///
     /// # Errors
-    /// [`Error::Refused`] for a name that leads out of the directory.
+    /// [`Error::Refused`] for a name that leads out of the directory; on an API server, for what that refuses: the
+    /// objects before the one that is named were applied then.
     pub fn apply(&self, name: &str, yaml: &str) -> Result<(), Error> {
         self.done(&Request::Apply { name: name.to_owned(), text: yaml.to_owned() })
     }
@@ -112,6 +114,7 @@ impl Lab {
     }
 
     /// The text of a file of the manifest directory (`status/services/default/web.yaml`); none while it is not there.
+    /// On an API server, `status/PLURAL/NAMESPACE/NAME.yaml` is the whole object as it is there.
     ///
     /// # Errors
     /// [`Error::Refused`] for a name that leads out of the directory.
@@ -127,7 +130,7 @@ impl Lab {
         self.done(&Request::EndpointsOn { nodes: nodes.iter().map(|node| node.as_ref().to_owned()).collect() })
     }
 
-    /// The events that the daemons wrote (`status/events.jsonl`), the oldest first.
+    /// The events that the daemons wrote (`status/events.jsonl`), the oldest first; on an API server in the same form.
     ///
     /// # Errors
     /// [`Error::Protocol`] for a line that is no JSON.

@@ -4,10 +4,13 @@
 //! ends when somebody asks it to or when `lab up` closes its stream; the end of the supervisor is the end of the lab.
 
 mod announced;
+mod cluster;
 mod command;
 mod daemons;
+mod defaults;
 mod events;
 mod faults;
+mod ground;
 mod manifests;
 mod neighbours;
 mod processes;
@@ -28,12 +31,15 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::cluster::Cluster;
 use self::command::Runner;
 use self::daemons::admin_socket;
 use self::events::Events;
+use self::ground::Ground;
 use self::manifests::Manifests;
 use self::processes::Processes;
 use self::proxy::{Objects, Proxy};
+use self::topology::Uplink;
 use crate::error::{Error, chain, system};
 use crate::layout::{Layout, SWITCH};
 use crate::namespaces::{SOURCE_FOLDER, stream_to_holder};
@@ -47,7 +53,7 @@ struct Supervisor {
     runner: Runner,
     events: Arc<Events>,
     processes: Processes,
-    manifests: Manifests,
+    ground: Ground,
     /// What the proxy read last.
     objects: Arc<Mutex<Objects>>,
     /// Held while a fault is made.
@@ -103,31 +109,52 @@ async fn holder_gone(mut stream: BufReader<OwnedReadHalf>) {
 async fn run(setup: Setup, init_pid: u32, listener: UnixListener, events: Arc<Events>) -> Result<(), Error> {
     let layout = Layout::new(setup.nodes);
     let runner = Runner::new(&setup.lab);
+    let ground = build(&setup, &layout, &runner, &events).await?;
     let objects = Arc::<Mutex<Objects>>::default();
+    let proxy = Proxy::new(runner.clone(), Arc::clone(&events), layout.clone(), ground.source(), Arc::clone(&objects));
     let supervisor = Arc::new(Supervisor {
         processes: Processes::new(runner.clone(), Arc::clone(&events)),
-        manifests: Manifests::new(Path::new(SOURCE_FOLDER)),
-        objects: Arc::clone(&objects),
+        ground,
+        objects,
         faults: tokio::sync::Mutex::new(()),
         end: CancellationToken::new(),
         init_pid,
-        layout: layout.clone(),
-        runner: runner.clone(),
-        events: Arc::clone(&events),
+        layout,
+        runner,
+        events,
         setup,
     });
-    supervisor.build().await?;
-    let proxy = Proxy::new(runner, events, layout, Path::new(SOURCE_FOLDER), objects);
     tokio::select! {
         biased;
         () = supervisor.end.cancelled() => Ok(()),
         result = accept(Arc::clone(&supervisor), listener) => result,
-        result = proxy.run() => match result {
-            Ok(never) => match never {},
-            Err(error) => Err(system("follow the manifest directory")(io::Error::other(error))),
-        },
+        result = proxy.run() => result.map(|never| match never {}),
+        result = supervisor.ground.follow_events() => result.map(|never| match never {}),
         result = supervisor.start_everything() => result,
     }
+}
+
+/// The network, the API server where one is wanted, and the objects that a lab starts with.
+async fn build(setup: &Setup, layout: &Layout, runner: &Runner, events: &Events) -> Result<Ground, Error> {
+    events.progress(&format!("connecting {} nodes, a gateway and a client", setup.nodes)).await;
+    let uplink = if setup.kubernetes.is_some() { Uplink::ApiServer } else { Uplink::None };
+    topology::build(runner, layout, uplink).await?;
+    let manifests = Manifests::new(Path::new(SOURCE_FOLDER));
+    let ground = match &setup.kubernetes {
+        None => Ground::Directory(manifests),
+        Some(programs) => {
+            events.progress("starting etcd and kube-apiserver").await;
+            let cluster = Cluster::start(programs, manifests).await?;
+            events.progress(&format!("the API server at {} has the CRDs and the roles", cluster.address())).await;
+            Ground::Cluster(Box::new(cluster))
+        }
+    };
+    for (name, text) in defaults::all(layout, &setup.values) {
+        ground.apply(name, &text).await?;
+    }
+    let (path, key) = daemons::gossip_key();
+    fs::write(path, key).map_err(system("write the gossip key"))?;
+    Ok(ground)
 }
 
 /// Answers whoever connects; requests of one moment run side by side.
@@ -172,20 +199,12 @@ async fn converse(supervisor: Arc<Supervisor>, stream: UnixStream) {
 // === impl Supervisor ===
 
 impl Supervisor {
-    /// The network and the manifests.
-    async fn build(&self) -> Result<(), Error> {
-        self.events.progress(&format!("connecting {} nodes, a gateway and a client", self.setup.nodes)).await;
-        topology::build(&self.runner, &self.layout).await?;
-        self.manifests.write_defaults(&self.layout, &self.setup.values)?;
-        let (path, key) = daemons::gossip_key();
-        fs::write(path, key).map_err(system("write the gossip key"))
-    }
-
     /// Starts the processes and says that the lab is up; never returns when that works.
     async fn start_everything(&self) -> Result<(), Error> {
         self.events.progress("starting processes").await;
         let backends = daemons::backends(&self.setup.lab, &self.layout);
-        let daemons = self.setup.binaries.as_ref().map(|binaries| daemons::daemons(binaries, &self.layout));
+        let origin = self.ground.origin().await?;
+        let daemons = self.setup.binaries.as_ref().map(|binaries| daemons::daemons(binaries, &self.layout, &origin));
         for spec in backends.into_iter().chain(daemons.unwrap_or_default()) {
             self.processes.start(spec).await?;
         }
@@ -196,13 +215,14 @@ impl Supervisor {
     async fn answer(&self, request: Request) -> Result<Reply, Error> {
         match request {
             Request::State => return Ok(Reply::State { state: Box::new(self.state().await?) }),
-            Request::Apply { name, text } => self.manifests.apply(&name, &text)?,
-            Request::Remove { name } => self.manifests.remove(&name)?,
-            Request::Read { path } => return Ok(Reply::Text { text: self.manifests.read(&path)? }),
-            Request::Logs { name } => return Ok(Reply::Text { text: self.processes.log(&name)? }),
+            Request::Apply { name, text } => self.ground.apply(&name, &text).await?,
+            Request::Remove { name } => self.ground.remove(&name).await?,
+            Request::Read { path } => return Ok(Reply::Text { text: self.ground.read(&path).await? }),
+            Request::Logs { name } => return Ok(Reply::Text { text: self.log(&name)? }),
             Request::EndpointsOn { nodes } => {
                 let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-                self.manifests.endpoints_on(&self.layout, &nodes)?;
+                let (name, text) = defaults::endpoints_on(&self.layout, &nodes)?;
+                self.ground.apply(name, &text).await?;
             }
             Request::Kill { node } => self.kill_node(&node).await?,
             Request::Heal { node } => self.heal_node(&node).await?,
@@ -229,6 +249,14 @@ impl Supervisor {
         Ok(Reply::Done)
     }
 
+    /// What a process wrote; none when there is no such process.
+    fn log(&self, process: &str) -> Result<Option<String>, Error> {
+        if self.ground.cluster().is_some() && Cluster::runs(process) {
+            return processes::read_log(process).map(Some);
+        }
+        self.processes.log(process)
+    }
+
     async fn state(&self) -> Result<State, Error> {
         let links = self.runner.ip_json(SWITCH, &["link", "show"]).await?;
         let links = links.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -243,6 +271,7 @@ impl Supervisor {
             init_pid: self.init_pid,
             hosts: self.layout.hosts().iter().map(host).collect(),
             processes: self.processes.states(),
+            api_server: self.ground.cluster().map(Cluster::address),
             services: proxy::service_states(&self.objects.lock()),
         })
     }

@@ -189,8 +189,7 @@ impl Processes {
         if self.spec(name).is_none() {
             return Ok(None);
         }
-        let bytes = fs::read(log_path(name)).map_err(system(format!("read the log of {name}")))?;
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        read_log(name).map(Some)
     }
 
     fn expect_end(&self, name: &str) -> Option<Phase> {
@@ -210,6 +209,12 @@ impl Processes {
             Phase::Running { .. } => Err(gone()),
         }
     }
+}
+
+/// What the process `name` wrote.
+pub(super) fn read_log(name: &str) -> Result<String, Error> {
+    let bytes = fs::read(log_path(name)).map_err(system(format!("read the log of {name}")))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn log_path(name: &str) -> PathBuf {

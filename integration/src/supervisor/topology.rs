@@ -10,16 +10,25 @@ use std::path::Path;
 
 use super::command::Runner;
 use crate::error::{Error, system};
-use crate::layout::{BRIDGE, Host, HostKind, INTERFACE, LAN_PREFIX, Layout, SWITCH};
+use crate::layout::{API_ADDRESS, API_MAC, BRIDGE, Host, HostKind, INTERFACE, LAN_PREFIX, Layout, SWITCH};
 use crate::namespaces;
 
+/// Whether something in the switch has an address on the LAN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Uplink {
+    /// It only forwards frames.
+    None,
+    /// The API server's: reached over the bridge, as everybody is.
+    ApiServer,
+}
+
 /// Makes all of it. The supervisor runs in the switch.
-pub(super) async fn build(runner: &Runner, layout: &Layout) -> Result<(), Error> {
+pub(super) async fn build(runner: &Runner, layout: &Layout, uplink: Uplink) -> Result<(), Error> {
     set(&["net/ipv6/conf/all/disable_ipv6=0", "net/ipv6/conf/default/accept_dad=0"])?;
     for host in layout.hosts() {
         namespaces::create_netns(&host.name, || set(settings(host.kind)))?;
     }
-    runner.ip_batch(SWITCH, &switch_script(layout)).await?;
+    runner.ip_batch(SWITCH, &switch_script(layout, uplink)).await?;
     for host in layout.hosts() {
         runner.ip_batch(&host.name, &host_script(host, layout)).await?;
     }
@@ -27,7 +36,7 @@ pub(super) async fn build(runner: &Runner, layout: &Layout) -> Result<(), Error>
 }
 
 /// The bridge forwards from the first frame on: no spanning tree, no delay, multicast like a simple switch.
-fn switch_script(layout: &Layout) -> String {
+fn switch_script(layout: &Layout, uplink: Uplink) -> String {
     let mut script = format!(
         "link set lo up\n\
          link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
@@ -36,6 +45,10 @@ fn switch_script(layout: &Layout) -> String {
     for Host { name, mac, .. } in layout.hosts() {
         writeln!(script, "link add {name} type veth peer name {INTERFACE} netns {name} address {mac}").ok();
         writeln!(script, "link set {name} master {BRIDGE} up").ok();
+    }
+    if uplink == Uplink::ApiServer {
+        writeln!(script, "link set {BRIDGE} address {API_MAC}").ok();
+        writeln!(script, "addr add {API_ADDRESS}/{LAN_PREFIX} broadcast + dev {BRIDGE}").ok();
     }
     script
 }
@@ -112,6 +125,13 @@ mod tests {
         assert!(lines.contains(&"route add 10.244.3.0/24 via 10.10.0.13"), "{script}");
         assert!(lines.contains(&"route add default via 10.10.0.1"), "{script}");
         assert!(!script.contains("10.244.2.0/24"), "{script}");
+    }
+
+    #[test]
+    fn the_switch_has_an_address_only_with_an_api_server() {
+        let layout = Layout::new(1);
+        assert!(!switch_script(&layout, Uplink::None).contains("addr add"));
+        assert!(switch_script(&layout, Uplink::ApiServer).contains("addr add 10.10.0.3/16 broadcast + dev br0\n"));
     }
 
     #[test]

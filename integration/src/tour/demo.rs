@@ -1,12 +1,14 @@
 //! `lab demo`: from values to a client that reaches the address, through the owner's crash and return.
 
+use std::fs;
 use std::net::IpAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use super::screen::{Screen, millis};
 use super::{SERVICE, address, endpoints_beside, everybody_is_a_member, ferrolb, owner, target};
-use crate::error::Error;
-use crate::lab::{DEFAULT_VALUES, Lab, Options};
+use crate::error::{Error, system};
+use crate::lab::{Api, DEFAULT_VALUES, Lab, Options};
 use crate::probe::{ProbeOptions, ProbeReport};
 
 /// A crash may take the address away for at most this long.
@@ -27,14 +29,24 @@ spec: {type: LoadBalancer, clusterIP: 10.96.0.11, ports: [{port: 80}]}
 ";
 
 /// Runs the tour; whether everything it shows held.
-pub(crate) fn demo() -> Result<bool, Error> {
+pub(crate) fn demo(api: Api) -> Result<bool, Error> {
     let mut screen = Screen::new();
     screen.step("What the operator writes")?;
     screen.quote(DEFAULT_VALUES)?;
-    screen.say("and a Service `default/web` of type LoadBalancer, in a directory of manifests: no API server.")?;
+    match api {
+        Api::Directory => {
+            screen
+                .say("and a Service `default/web` of type LoadBalancer, in a directory of manifests: no API server.")?;
+        }
+        Api::Kube => {
+            screen.say("$ ferrolb convert values.yaml")?;
+            screen.quote(&converted(DEFAULT_VALUES)?)?;
+            screen.say("and a Service `default/web` of type LoadBalancer, all of it applied to a real API server.")?;
+        }
+    }
 
     screen.step("Three nodes, a client and a gateway come up, with real ferrolb processes on them")?;
-    let lab = Lab::up(Options::default())?;
+    let lab = Lab::up(Options { api, ..Options::default() })?;
     let vip = address(&lab)?;
     let expected: IpAddr = [10, 10, 52, 0].into();
     screen.check("the service has the pool's first address", vip.to_string(), vip == expected)?;
@@ -98,6 +110,20 @@ pub(crate) fn demo() -> Result<bool, Error> {
     let all_held = screen.summary()?;
     lab.down()?;
     Ok(all_held)
+}
+
+/// What `ferrolb convert` makes of values.
+fn converted(values: &str) -> Result<String, Error> {
+    let program = crate::binaries::ferrolb()?;
+    let folder = tempfile::tempdir().map_err(system("make a temporary folder"))?;
+    let file = folder.path().join("values.yaml");
+    fs::write(&file, values).map_err(system("write the values"))?;
+    let output = Command::new(program).arg("convert").arg(&file).output().map_err(system("run `ferrolb convert`"))?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Error::Command { command: "ferrolb convert values.yaml".to_owned(), message });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The address after `ip`.

@@ -9,6 +9,8 @@ mod daemons;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod kube;
+#[cfg(test)]
 mod lifetime;
 #[cfg(test)]
 mod network;

@@ -1,24 +1,24 @@
 //! kube-proxy's place: on every node, nftables rules that lead an address of a load balancer to its endpoints.
 //!
-//! Level-triggered: at every change of the manifest directory it reads all of it, works out every node's rules, and
+//! Level-triggered: at every change of services and endpoints it reads all of them, works out every node's rules, and
 //! loads those that differ.
 
+mod feed;
 mod objects;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::feed::Feed;
+pub(super) use self::feed::Source;
 pub(super) use self::objects::Objects;
 use super::command::Runner;
 use super::events::Events;
@@ -38,7 +38,7 @@ pub(super) struct Proxy {
     runner: Runner,
     events: Arc<Events>,
     layout: Layout,
-    folder: PathBuf,
+    source: Source,
     /// What was read last; shared with whoever asks for the state.
     latest: Arc<Mutex<Objects>>,
     /// What is loaded on every node.
@@ -50,30 +50,20 @@ impl Proxy {
         runner: Runner,
         events: Arc<Events>,
         layout: Layout,
-        folder: &Path,
+        source: Source,
         latest: Arc<Mutex<Objects>>,
     ) -> Self {
-        Self { runner, events, layout, folder: folder.to_owned(), latest, loaded: BTreeMap::new() }
+        Self { runner, events, layout, source, latest, loaded: BTreeMap::new() }
     }
 
-    /// Follows the directory until it is dropped. Cancel-safe in the only way that matters here: a node's rules are
+    /// Follows the source until it is dropped. Cancel-safe in the only way that matters here: a node's rules are
     /// loaded as a whole or not at all.
-    pub(super) async fn run(mut self) -> Result<Infallible, notify::Error> {
+    pub(super) async fn run(mut self) -> Result<Infallible, Error> {
         let (wish, mut wishes) = mpsc::channel(WISHES);
-        let mut watcher = RecommendedWatcher::new(
-            move |event: notify::Result<notify::Event>| {
-                if event.is_ok_and(|event| !changes_something(event.kind)) {
-                    return;
-                }
-                // Full: somebody is told already.
-                wish.try_send(()).ok();
-            },
-            notify::Config::default(),
-        )?;
-        watcher.watch(&self.folder, RecursiveMode::Recursive)?;
+        let feed = Feed::open(&self.source, wish).await?;
         let mut look_again = Some(SECOND_LOOK);
         loop {
-            let complete = self.converge().await;
+            let complete = self.converge(&feed).await;
             let changed = match look_again {
                 Some(soon) => timeout(soon, wishes.recv()).await.is_ok(),
                 None => wishes.recv().await.is_some(),
@@ -86,12 +76,12 @@ impl Proxy {
         }
     }
 
-    /// Brings every node to what the directory says; whether that worked everywhere.
-    async fn converge(&mut self) -> bool {
-        let objects = match Objects::read(&self.folder) {
+    /// Brings every node to what the source says; whether that worked everywhere.
+    async fn converge(&mut self, feed: &Feed) -> bool {
+        let objects = match feed.objects() {
             Ok(objects) => objects,
             Err(error) => {
-                self.warn(format!("the manifest directory cannot be read: {error}")).await;
+                self.warn(format!("services and endpoints cannot be read: {error}")).await;
                 return false;
             }
         };
@@ -145,11 +135,6 @@ impl Proxy {
     async fn warn_of(&self, node: &str, error: &Error) {
         self.warn(format!("the proxy rules of {node} were not loaded: {}", chain(error))).await;
     }
-}
-
-/// Reading is no change, except that closing a file which was written to is the end of one.
-fn changes_something(kind: EventKind) -> bool {
-    !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
 }
 
 /// The services for display.

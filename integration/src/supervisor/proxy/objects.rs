@@ -8,9 +8,10 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
 /// Everything that the rules depend on.
@@ -76,6 +77,19 @@ impl Objects {
             let Ok(text) = fs::read_to_string(&path) else { continue };
             let relative = path.strip_prefix(folder).unwrap_or(&path);
             reader.read(&text, relative);
+        }
+        Ok(reader.finish())
+    }
+
+    /// Takes them from what an API server has.
+    pub(crate) fn of<S: Serialize, E: Serialize>(services: &[Arc<S>], slices: &[Arc<E>]) -> io::Result<Self> {
+        let mut reader = Reader::default();
+        for service in services {
+            let service: ServiceObject = serde_json::from_value(serde_json::to_value(&**service)?)?;
+            reader.services.insert(service.metadata.key(), service);
+        }
+        for slice in slices {
+            reader.slices.push(serde_json::from_value(serde_json::to_value(&**slice)?)?);
         }
         Ok(reader.finish())
     }

@@ -65,14 +65,24 @@ impl Controller {
         usage::peak_memory(self.process.pid())
     }
 
-    /// The end of what it wrote.
-    pub(super) fn log_tail(&self) -> String {
-        self.process.log_tail()
+    /// Something that it has to bring about; where it does not, its log may say why.
+    pub(super) async fn brings_about<T>(
+        &self,
+        after: Duration,
+        what: impl Into<String>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        within(after, what, work).await.map_err(|error| match error {
+            Error::TimedOut { what, after, last, .. } => {
+                Error::TimedOut { what, after, last, log: self.process.log_tail() }
+            }
+            other => other,
+        })
     }
 
     /// Waits until it says that it is ready; how long that took from its start.
     pub(super) async fn ready(&self) -> Result<Duration, Error> {
-        within(READY, "the controller is ready", async {
+        self.brings_about(READY, "the controller is ready", async {
             while !is_ready(self.health).await.unwrap_or(false) {
                 tokio::time::sleep(POLL).await;
             }

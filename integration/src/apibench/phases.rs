@@ -7,7 +7,7 @@ use super::controller::Controller;
 use super::observer::{self, Observer, Sight};
 use super::report::{Bulk, Pass, Report, Restart, Samples};
 use super::say;
-use super::stage::{BULK, SAMPLES, Stage, name, within};
+use super::stage::{BULK, SAMPLES, Stage, name};
 use super::usage;
 use crate::apiserver::Error;
 use crate::clock;
@@ -73,7 +73,8 @@ impl Bench {
         controller.ready().await?;
         // The first one waits for the Lease and opens connections.
         self.stage.create_service(SAMPLES, PROBE).await?;
-        observer.address_of(PROBE).await?;
+        let first = observer.address_of(PROBE);
+        controller.brings_about(PATIENCE, "the first Service has an address", first).await?;
         let (mut from_request, mut from_sight) = (Vec::new(), Vec::new());
         for number in 0..count {
             let name = name(number);
@@ -85,7 +86,8 @@ impl Bench {
                 Ok::<_, Error>((appeared, addressed))
             };
             let both = async { tokio::try_join!(self.stage.create_service(SAMPLES, &name), seen) };
-            let ((), (appeared, addressed)) = within(PATIENCE, format!("{name} has an address"), both).await?;
+            let ((), (appeared, addressed)) =
+                controller.brings_about(PATIENCE, format!("{name} has an address"), both).await?;
             from_request.push(addressed.at - asked);
             from_sight.push(addressed.at - appeared.at);
         }
@@ -111,7 +113,7 @@ impl Bench {
         let mut before = began;
         for number in 1..=self.services {
             let what = || format!("Service {number} of {} has an address", self.services);
-            let seen = within(PATIENCE, what(), observer.until(|sight| sight.has_address)).await?;
+            let seen = controller.brings_about(PATIENCE, what(), observer.until(|sight| sight.has_address)).await?;
             if number == 1 || number % BLOCK == 0 || number == self.services {
                 blocks.push((number, seen.at - before));
                 before = seen.at;
@@ -132,7 +134,8 @@ impl Bench {
         let ready = controller.ready().await?;
         // A new Service is served after all that are held were looked at.
         self.stage.create_service(SAMPLES, PROBE_AGAIN).await?;
-        let served = within(PATIENCE, "the controller is at work", observer.address_of(PROBE_AGAIN)).await?;
+        let served =
+            controller.brings_about(PATIENCE, "the controller is at work", observer.address_of(PROBE_AGAIN)).await?;
         let at_work = served.at - controller.began();
         let (cpu, peak_memory) = (controller.cpu()?, controller.peak_memory()?);
         controller.end().await?;
@@ -155,10 +158,10 @@ impl Bench {
     /// What was used since; `controller`: of which the controller.
     fn read(&self, meter: &Meter, controller: Duration) -> Result<Pass, Error> {
         let now = self.meter()?;
-        let api_server = now.api_server - meter.api_server;
-        let etcd = now.etcd - meter.etcd;
-        let ours = api_server + etcd + (now.own - meter.own) + controller;
-        let others = (now.machine - meter.machine).saturating_sub(ours);
+        let api_server = now.api_server.saturating_sub(meter.api_server);
+        let etcd = now.etcd.saturating_sub(meter.etcd);
+        let ours = api_server + etcd + now.own.saturating_sub(meter.own) + controller;
+        let others = now.machine.saturating_sub(meter.machine + ours);
         Ok(Pass { wall: now.began - meter.began, api_server, etcd, others })
     }
 }

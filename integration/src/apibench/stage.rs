@@ -70,7 +70,8 @@ impl Stage {
             let what = format!("install {name}");
             definitions.create(&PostParams::default(), &crd).await.map_err(asked(what))?;
             let served = await_condition(definitions.clone(), &name, is_crd_established());
-            within(ESTABLISHED, format!("{name} is served"), async { Ok(served.await) }).await?.ok();
+            let served = async { Ok(Box::pin(served).await) };
+            within(ESTABLISHED, format!("{name} is served"), served).await?.ok();
         }
         Ok(())
     }

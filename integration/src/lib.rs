@@ -27,9 +27,8 @@
 //! ```
 //!
 //! With [`Api::Kube`] the objects are on a real API server, at an address of the bridge. [`apiserver`] is that API server
-//! [`apiserver`] is the other ground that tests stand on: a real etcd and kube-apiserver, without nodes. [`churn`] runs
-//! alone, the other ground that tests stand on: without nodes and namespaces.
-//! controllers there while everything that can be killed is.
+//! alone, the other ground that tests stand on: without nodes and namespaces. [`churn`] runs controllers there while
+//! everything that can be killed is.
 //!
 //! Everything the lab makes lives in its own namespaces: when the process that holds it ends, in whatever way, the
 //! kernel takes all of it away. Nothing is named, mounted or written outside.

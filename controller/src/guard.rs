@@ -67,7 +67,7 @@ async fn access(permissions: &Permissions, token: &str, path: &str) -> Access {
         Ok(Permission::Unauthenticated) => Access::Unauthenticated,
         Ok(Permission::Forbidden) => Access::Forbidden,
         Err(error) => {
-            tracing::warn!(path, error = &error as &dyn std::error::Error, "token not checked");
+            tracing::warn!(path, error = ferrolb_daemon::sentence(&error), "token not checked");
             Access::Unanswered
         }
     }

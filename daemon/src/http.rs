@@ -162,19 +162,13 @@ pub async fn serve_guarded(
     let mut addresses = [None, None];
     let [metrics, probes] = &mut addresses;
     if args.port != 0 {
-        let listener = match listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, args.port)), "metrics", "--port").await {
-            Err(error) if error.source.kind() != std::io::ErrorKind::AddrInUse => {
-                listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, args.port)), "metrics", "--port").await
-            }
-            tried => tried,
-        }?;
+        let listener = listen_or_v4(Ipv6Addr::UNSPECIFIED.into(), args.port, "metrics", "--port").await?;
         *metrics = listener.local_addr().ok();
         let endpoint = Endpoint { registry: registry.clone(), ready: ready.clone(), authorize: Some(guard.authorize) };
         start(Server::new(Arc::new(endpoint), LIMITS).over_tls(guard.tls), listener, tasks, shutdown);
     }
     if args.health_probe_port != 0 {
-        let address = SocketAddr::from((health, args.health_probe_port));
-        let listener = listen(address, "health", "--health-probe-port").await?;
+        let listener = listen_or_v4(health, args.health_probe_port, "health", "--health-probe-port").await?;
         *probes = listener.local_addr().ok();
         start(Server::new(Arc::new(Probes { ready }), LIMITS), listener, tasks, shutdown);
     }
@@ -183,6 +177,16 @@ pub async fn serve_guarded(
 
 async fn listen(address: SocketAddr, what: &'static str, flag: &'static str) -> Result<TcpListener, HttpError> {
     TcpListener::bind(address).await.map_err(|source| HttpError { address, what, flag, source })
+}
+
+/// All addresses are those of IPv4 only where there is no IPv6.
+async fn listen_or_v4(ip: IpAddr, port: u16, what: &'static str, flag: &'static str) -> Result<TcpListener, HttpError> {
+    match listen(SocketAddr::from((ip, port)), what, flag).await {
+        Err(error) if ip == Ipv6Addr::UNSPECIFIED && error.source.kind() != std::io::ErrorKind::AddrInUse => {
+            listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), what, flag).await
+        }
+        tried => tried,
+    }
 }
 
 fn start(server: Server<impl Handle>, listener: TcpListener, tasks: &TaskTracker, shutdown: &CancellationToken) {

@@ -35,6 +35,8 @@ pub struct Cluster {
     pub skipped: Vec<Skipped>,
     /// The UIDs of the configuration's objects, where an API server gave them any.
     pub uids: BTreeMap<ObjectRef, String>,
+    /// Whether a Service that is not here is gone for certain, whatever else could not be read.
+    pub authoritative: bool,
     /// The last call of [`Refresh::request`](crate::Refresh::request) that this state is at least as recent as.
     pub refreshed: u64,
 }

@@ -164,7 +164,7 @@ pub fn listen(
                     () = shutdown.cancelled() => {}
                     answered = tokio::time::timeout(ASK_WITHIN, answer(stream, sender)) => match answered {
                         Ok(Ok(())) => {}
-                        Ok(Err(error)) => tracing::debug!(error = &error as &dyn std::error::Error, "client gone"),
+                        Ok(Err(error)) => tracing::debug!(error = ferrolb_daemon::sentence(&error), "client gone"),
                         Err(_elapsed) => tracing::debug!("client too slow"),
                     }
                 }

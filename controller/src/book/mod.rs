@@ -59,6 +59,8 @@ pub struct Book {
     under_way: BTreeSet<Arc<ObjectKey>>,
     /// Those whose status could not be written; they rest until [`Book::retry`] or until they change.
     failed: BTreeSet<Arc<ObjectKey>>,
+    /// Those that have rested.
+    again: BTreeSet<Arc<ObjectKey>>,
     /// What they still show and do not hold any more.
     leaving: Leaving,
 }
@@ -96,7 +98,8 @@ impl Book {
     pub fn update(&mut self, cluster: &Cluster, config: &Arc<Config>) -> Vec<Told> {
         let news = self.reconfigure(cluster, config);
         // While something is unreadable, what is missing may stand there.
-        let missing = if cluster.is_complete_for_allocation() { Missing::Gone } else { Missing::Unreadable };
+        let certain = cluster.authoritative || cluster.is_complete_for_allocation();
+        let missing = if certain { Missing::Gone } else { Missing::Unreadable };
         let difference = self.known.update(&cluster.services, missing);
         let mut pass = Pass { freed: self.forget(&difference.gone), ..Pass::default() };
         for pair in &difference.changed {
@@ -159,6 +162,7 @@ impl Book {
             self.unwritten.remove(&key);
             self.leaving.remove(&key);
             self.failed.remove(&key);
+            self.again.remove(&key);
             if entry.waiting {
                 self.waiting.remove(&Turn { service: entry.service, key });
             }

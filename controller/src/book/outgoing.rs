@@ -57,8 +57,11 @@ impl Book {
     /// out itself, that comes first.
     pub fn next_unwritten(&mut self) -> Option<Change> {
         let rests = |key: &&Arc<ObjectKey>| self.under_way.contains(*key) || self.failed.contains(*key);
-        let free = self.unwritten.iter().filter(|key| !rests(key));
-        let (key, change) = free.into_iter().find_map(|key| {
+        let free = || self.unwritten.iter().filter(|key| !rests(key));
+        // Those that failed before come last, so that they keep nobody waiting.
+        let fresh = free().filter(|key| !self.again.contains(*key));
+        let mut free = fresh.chain(free().filter(|key| self.again.contains(*key)));
+        let (key, change) = free.find_map(|key| {
             let entry = self.entries.get(key)?;
             let status = self.writable(entry)?;
             let version = entry.service.version.clone();
@@ -88,6 +91,7 @@ impl Book {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         entry.show(status);
         self.leaving.set(&key, entry.leaving());
+        self.again.remove(&key);
         if entry.behind.is_none() {
             self.unwritten.remove(&key);
         } else {
@@ -106,7 +110,12 @@ impl Book {
 
     /// Hands out again what could not be written.
     pub fn retry(&mut self) {
-        self.failed.clear();
+        self.again.append(&mut self.failed);
+    }
+
+    /// Whether something could not be written and rests.
+    pub fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
     }
 
     /// Whether a Service's status is as it should be.

@@ -96,7 +96,7 @@ impl Keeper {
                 biased;
                 () = release.cancelled() => break,
                 result = self.round() => if let Err(error) = result {
-                    let error = &error as &dyn std::error::Error;
+                    let error = ferrolb_daemon::sentence(&error);
                     tracing::warn!(lease = %self.lease.name, error, "lease round failed");
                 },
             }
@@ -194,7 +194,7 @@ impl Keeper {
         match tokio::time::timeout(RELEASE_TIMEOUT, release).await {
             Ok(Ok(())) => tracing::info!(lease = %self.lease.name, "lease released"),
             Ok(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
+                let error = ferrolb_daemon::sentence(&error);
                 tracing::warn!(lease = %self.lease.name, error, "lease not released");
             }
             Err(_elapsed) => tracing::warn!(lease = %self.lease.name, "lease not released in time"),

@@ -15,6 +15,8 @@ pub(super) struct Charge {
     held: Option<watch::Receiver<Held>>,
     refresh: Refresh,
     state: State,
+    /// Until when it was held as far as was last seen.
+    until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub(super) enum Turn {
 impl Charge {
     /// `held` may be ours already; then whatever is read from now on is recent enough.
     pub(super) fn new(held: Option<watch::Receiver<Held>>, refresh: Refresh) -> Self {
-        let mut charge = Self { held, refresh, state: State::Away };
+        let mut charge = Self { held, refresh, state: State::Away, until: None };
         if charge.allows(now()) {
             charge.state = State::Reading(0);
         }
@@ -60,7 +62,11 @@ impl Charge {
 
     /// Looks at the Lease and at what was read.
     pub(super) fn turn(&mut self, cluster: &Cluster) -> Turn {
-        match (self.allows(now()), self.state) {
+        let at = now();
+        // Between two looks it may have been lost and won again; somebody else may have written in between.
+        let lapsed = self.until.is_some_and(|until| at >= until);
+        self.until = self.held.as_ref().and_then(|held| held.borrow().deadline());
+        match (self.allows(at) && !lapsed, self.state) {
             (false, State::Away) | (true, State::InCharge) => Turn::None,
             (false, State::Reading(_)) => {
                 self.state = State::Away;

@@ -115,6 +115,20 @@ impl Desk {
         self.jobs = Jobs::default();
         self.waiting.clear();
         self.untold.clear();
+        // Whoever is in charge shows them.
+        self.metrics.pools(self.book.allocator());
+    }
+
+    /// Begins to be in charge: what is wrong is told as it is now, not what was wrong while somebody else told it.
+    pub(super) fn begin(&mut self) {
+        self.untold.clear();
+        self.reported.clear();
+        self.publish_problems();
+    }
+
+    /// Has the state of the configuration looked at again, in case somebody changed or removed it.
+    pub(super) fn check_state(&mut self) {
+        self.jobs.state = self.jobs.state.take().or_else(|| self.jobs.written_state.take());
     }
 
     /// Checks the configuration and takes it over, or keeps the last good one.
@@ -202,6 +216,11 @@ impl Desk {
         let Some(config) = self.config.clone() else { return };
         let notices = self.book.update(cluster, &config);
         self.waiting.retain(|key, _| cluster.services.contains_key(key));
+        // A status may have arrived although the answer to its write was lost.
+        let book = &self.book;
+        for (key, notices) in self.waiting.extract_if(.., |key, _| book.is_written(key)) {
+            self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
+        }
         // Events trail behind the statuses they speak of.
         for (key, notice) in notices {
             if self.book.is_written(&key) {
@@ -273,7 +292,7 @@ impl Desk {
             }
             Err(error) => error,
         };
-        let reason = &error as &dyn std::error::Error;
+        let reason = ferrolb_daemon::sentence(&error);
         if error.class == WriteErrorClass::Failed {
             tracing::error!(error = reason, "status not written");
             self.metrics.update_errors.inc();
@@ -291,6 +310,11 @@ impl Desk {
             }
         }
         true
+    }
+
+    /// Whether something could not be written and waits to be tried again.
+    pub(super) fn has_failed(&self) -> bool {
+        self.book.has_failed() || self.jobs.failed_state.is_some()
     }
 
     /// It is time to try again what could not be written.

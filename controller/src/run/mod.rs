@@ -4,7 +4,7 @@ mod args;
 mod charge;
 mod desk;
 
-use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use kube::Client;
 use prometheus::Registry;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +35,8 @@ const COMPONENT: &str = "ferrolb-controller";
 /// A write that failed is tried again after this, and after twice as long each time up to [`LONGEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// What nobody tells of when it is changed or removed, the ConfigurationState, is looked at this often.
+const CHECK: Duration = Duration::from_secs(30);
 /// A Lease that nobody holds is ours by then.
 const FIRST_LEASE: Duration = Duration::from_secs(1);
 
@@ -117,7 +119,7 @@ async fn on_kubernetes(
     let registry = Registry::new();
     let desk = Desk::new(args.class(), Metrics::new(&registry)?);
     let guard = guard(&args.guard, &args.webhook.tls, client.clone(), tasks, shutdown)?;
-    let health = Ipv4Addr::UNSPECIFIED.into();
+    let health = Ipv6Addr::UNSPECIFIED.into();
     ferrolb_daemon::serve_guarded(&args.daemon, guard, health, registry, ready, tasks, shutdown).await?;
     let mode = args.webhook.webhook_mode;
     let (held, release) = match mode {
@@ -207,7 +209,11 @@ impl Controller {
 
     async fn work(&mut self, shutdown: &CancellationToken) {
         self.source_changed();
+        let mut checks = tokio::time::interval(CHECK);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let cluster = Arc::clone(&self.source.cluster.borrow());
+            self.look_at_charge(&cluster);
             self.start_writes();
             let again = self.retry.at;
             tokio::select! {
@@ -217,7 +223,7 @@ impl Controller {
                     let succeeded = result.is_ok();
                     if self.desk.done(job, result) {
                         self.retry.failed();
-                    } else if succeeded {
+                    } else if succeeded && !self.desk.has_failed() {
                         self.retry.failures = 0;
                     }
                     self.tell();
@@ -227,6 +233,7 @@ impl Controller {
                     self.source_changed();
                 }
                 () = self.charge.changed() => self.converge(),
+                _ = checks.tick() => self.desk.check_state(),
                 () = sleep_until(again), if again.is_some() => {
                     self.retry.at = None;
                     self.desk.retry();
@@ -245,7 +252,7 @@ impl Controller {
             return;
         }
         if let Err(error) = clean_up(&self.desk, &self.source.writer, &cluster) {
-            tracing::error!(error = &error as &dyn std::error::Error, "status of what is gone not removed");
+            tracing::error!(error = ferrolb_daemon::sentence(&error), "status of what is gone not removed");
             self.desk.metrics.update_errors.inc();
             self.retry.failed();
         }
@@ -253,20 +260,31 @@ impl Controller {
 
     fn converge(&mut self) {
         let cluster = Arc::clone(&self.source.cluster.borrow());
-        if self.charge.turn(&cluster) == Turn::Ends {
-            self.desk.resign();
-            self.writes.clear();
-        }
+        self.look_at_charge(&cluster);
         if self.charge.is_in_charge() {
             self.desk.converge(&cluster);
             self.tell();
         }
     }
 
+    fn look_at_charge(&mut self, cluster: &Cluster) {
+        match self.charge.turn(cluster) {
+            Turn::None => {}
+            Turn::Begins => {
+                self.desk.begin();
+                self.desk.converge(cluster);
+            }
+            Turn::Ends => {
+                self.desk.resign();
+                self.writes.clear();
+            }
+        }
+    }
+
     fn tell(&mut self) {
         for event in self.desk.events() {
             if let Err(error) = self.source.writer.event(&event) {
-                tracing::debug!(error = &error as &dyn std::error::Error, "event lost");
+                tracing::debug!(error = ferrolb_daemon::sentence(&error), "event lost");
                 self.desk.metrics.update_errors.inc();
             }
         }

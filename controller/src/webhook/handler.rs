@@ -78,7 +78,7 @@ impl Handle for Webhooks {
             }
             Err(error @ ReviewError::NotYet) => response(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             Err(error) => {
-                tracing::warn!(path, error = &error as &dyn std::error::Error, "question not understood");
+                tracing::warn!(path, error = ferrolb_daemon::sentence(&error), "question not understood");
                 response(StatusCode::BAD_REQUEST, ferrolb_daemon::sentence(&error))
             }
         }

@@ -46,7 +46,7 @@ pub struct WebhookArgs {
     #[arg(long, default_value_t = 9443)]
     pub webhook_port: u16,
     /// Leave the certificate to somebody else, who keeps it in --cert-dir.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     pub disable_cert_rotation: bool,
     /// Directory of tls.crt and tls.key (PEM); only read with --disable-cert-rotation.
     #[arg(long, value_name = "DIR", default_value = "/tmp/k8s-webhook-server/serving-certs")]
@@ -58,7 +58,7 @@ pub struct WebhookArgs {
     #[arg(long, value_name = "SECRET", default_value = "metallb-webhook-cert")]
     pub webhook_secret: String,
     /// Accepted for compatibility: HTTP/1.1 is spoken, which every API server speaks.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     pub webhook_http2: bool,
     /// Versions, suites and curves.
     #[command(flatten)]

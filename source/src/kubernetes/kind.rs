@@ -57,6 +57,21 @@ impl Audience {
         kinds.extend(Custom::ALL.map(Kind::Custom));
         kinds
     }
+
+    /// Whether nothing can be done before the kind was read. The others are used when they come: a kind that cannot be
+    /// read, such as one whose conversion webhook is this very process, must not keep everything else waiting.
+    pub(super) fn needs(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Service | Kind::EndpointSlice | Kind::Namespace | Kind::ConfigMap | Kind::Custom(Custom::Pool) => {
+                true
+            }
+            Kind::Node | Kind::Custom(Custom::L2Advertisement) => self == Self::Speaker,
+            Kind::Secret
+            | Kind::Custom(Custom::BgpAdvertisement | Custom::BgpPeer | Custom::Community | Custom::BfdProfile) => {
+                false
+            }
+        }
+    }
 }
 
 // === impl Kind ===

@@ -63,7 +63,12 @@ pub(crate) fn open(
         tasks.spawn(hub.clone().follow(*kind));
     }
     drop(hub);
-    tasks.spawn(follow::follow(State::new(&namespace, &kinds), waiting, sender, shutdown.clone()));
+    tasks.spawn(follow::follow(
+        State::new(&namespace, &kinds, |kind| audience.needs(kind)),
+        waiting,
+        sender,
+        shutdown.clone(),
+    ));
     let writer = KubernetesWriter::new(client.clone(), namespace, identity, cluster.clone());
     Source { cluster, writer: Writer::kubernetes(writer, tasks, shutdown), refresh: Refresh::new(refresh), failures }
 }

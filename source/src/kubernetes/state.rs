@@ -61,6 +61,8 @@ struct Table {
     /// The refresh that the objects are as recent as; `None`: never listed.
     refreshed: Option<u64>,
     unknown: bool,
+    /// Nothing is complete without it.
+    needed: bool,
 }
 
 /// All watches' objects.
@@ -77,10 +79,11 @@ pub(super) struct State {
 // === impl State ===
 
 impl State {
-    pub(super) fn new(namespace: &str, kinds: &[Kind]) -> Self {
+    pub(super) fn new(namespace: &str, kinds: &[Kind], needed: impl Fn(Kind) -> bool) -> Self {
+        let table = |kind: &Kind| (*kind, Table { needed: needed(*kind), ..Table::default() });
         Self {
             namespace: namespace.to_owned(),
-            tables: kinds.iter().map(|kind| (*kind, Table::default())).collect(),
+            tables: kinds.iter().map(table).collect(),
             services: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             slices: BTreeMap::new(),
@@ -199,9 +202,9 @@ impl State {
         }
     }
 
-    /// Whether every kind has been listed.
+    /// Whether every kind that is needed has been listed.
     pub(super) fn is_complete(&self) -> bool {
-        self.tables.values().all(|table| table.refreshed.is_some())
+        self.tables.values().all(|table| !table.needed || table.refreshed.is_some())
     }
 
     /// How many objects there are, for pacing.
@@ -211,12 +214,14 @@ impl State {
 
     /// All of it at this moment.
     pub(super) fn cluster(&self) -> Cluster {
-        let refreshed = self.tables.values().filter(|table| !table.unknown).filter_map(|table| table.refreshed).min();
+        let refreshed = self.tables.values().filter(|table| table.needed && !table.unknown);
+        let refreshed = refreshed.filter_map(|table| table.refreshed).min();
         let mut cluster = Cluster {
             services: self.services.clone(),
             endpoints: self.endpoints.clone(),
             namespace: self.namespace.clone(),
             refreshed: refreshed.unwrap_or_default(),
+            authoritative: true,
             ..Cluster::default()
         };
         for (kind, table) in &self.tables {

@@ -42,7 +42,7 @@ fn pool(addresses: &str, problem: Option<&str>) -> Stored {
 
 /// A state whose kinds were all listed: these Services, no slices, these pools.
 fn listed(services: &[(&str, Stored)], pools: &[Stored]) -> State {
-    let mut state = State::new("lb", &KINDS);
+    let mut state = State::new("lb", &KINDS, |_| true);
     list(&mut state, Kind::Service, 0, services.iter().map(|(name, stored)| (key(name), stored.clone())));
     list(&mut state, Kind::EndpointSlice, 0, []);
     list(&mut state, POOL, 0, pools.iter().map(|stored| (ObjectKey::new("lb", "pool"), stored.clone())));
@@ -63,7 +63,7 @@ fn names(cluster: &Cluster) -> Vec<&str> {
 
 #[test]
 fn nothing_counts_before_every_kind_was_listed() {
-    let mut state = State::new("lb", &KINDS);
+    let mut state = State::new("lb", &KINDS, |_| true);
     assert!(!state.is_complete());
     list(&mut state, Kind::Service, 0, [(key("web"), service("1"))]);
     list(&mut state, Kind::EndpointSlice, 0, []);
@@ -141,7 +141,7 @@ fn what_cannot_be_read_says_what_it_said_before() {
 
 #[test]
 fn a_kind_that_the_api_server_does_not_know_is_a_problem_until_it_does() {
-    let mut state = State::new("lb", &KINDS);
+    let mut state = State::new("lb", &KINDS, |_| true);
     list(&mut state, Kind::Service, 0, []);
     list(&mut state, Kind::EndpointSlice, 0, []);
     assert!(state.apply(POOL, Change::Unknown));
@@ -166,4 +166,15 @@ fn a_state_is_as_recent_as_its_oldest_list() {
         assert!(list(&mut state, kind, 3, []), "that a list is recent is news");
         assert_eq!(state.cluster().refreshed, expected);
     }
+}
+
+#[test]
+fn a_kind_that_is_not_needed_keeps_nobody_waiting() {
+    let mut state = State::new("lb", &KINDS, |kind| kind != POOL);
+    list(&mut state, Kind::Service, 2, [(key("web"), service("1"))]);
+    list(&mut state, Kind::EndpointSlice, 2, []);
+    assert!(state.is_complete());
+    assert_eq!(state.cluster().refreshed, 2);
+    assert!(list(&mut state, POOL, 0, [(ObjectKey::new("lb", "pool"), pool("192.0.2.0/24", None))]));
+    assert_eq!(state.cluster().resources.pools.len(), 1, "it is used when it comes");
 }

@@ -106,7 +106,10 @@ impl Hub {
                 let Some(event) = event else { break };
                 let change = match event {
                     Ok(event) => {
-                        pause = FIRST_PAUSE;
+                        // That a list begins is no success yet.
+                        if !matches!(event, Event::Init) {
+                            pause = FIRST_PAUSE;
+                        }
                         change(event, refresh, &project)
                     }
                     Err(error) => {

@@ -51,7 +51,7 @@ pub struct SpeakerArgs {
     #[arg(long, default_value = "", hide_default_value = true)]
     pub lb_class: String,
     /// Announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     pub ignore_exclude_lb: bool,
     /// Unix socket that `ferrolb status`, `members` and `explain` ask.
     #[arg(long, env = "FERROLB_ADMIN_SOCKET", default_value = DEFAULT_PATH)]

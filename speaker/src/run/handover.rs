@@ -59,7 +59,7 @@ impl Speaker {
         let Self { gossip, l2, reporter, .. } = self;
         l2.shutdown().await;
         if let Err(error) = gossip.shutdown().await {
-            tracing::error!(error = &error as &dyn std::error::Error, "gossip ended badly");
+            tracing::error!(error = ferrolb_daemon::sentence(&error), "gossip ended badly");
         }
         drop(reporter);
     }

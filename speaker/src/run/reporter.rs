@@ -65,7 +65,7 @@ impl Reporter {
                 };
                 if let Err(error) = result {
                     errors.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(error = &error as &dyn std::error::Error, "not written");
+                    tracing::error!(error = ferrolb_daemon::sentence(&error), "not written");
                 }
             }
         });

@@ -168,11 +168,11 @@ where
                 changed.notify_one();
             }
             Some(Err(error)) if broken => {
-                tracing::debug!(kind, name, error = &error as &dyn std::error::Error, "watch failed again");
+                tracing::debug!(kind, name, error = ferrolb_daemon::sentence(&error), "watch failed again");
             }
             Some(Err(error)) => {
                 broken = true;
-                tracing::warn!(kind, name, error = &error as &dyn std::error::Error, "watch failed");
+                tracing::warn!(kind, name, error = ferrolb_daemon::sentence(&error), "watch failed");
             }
         }
     }

@@ -74,7 +74,7 @@ impl Keeper {
                 }
                 Err(error) => {
                     let wait = backoff.next().unwrap_or(LONGEST_WAIT);
-                    tracing::warn!(error = &error as &dyn std::error::Error, retry = ?wait, "certificate not looked after");
+                    tracing::warn!(error = ferrolb_daemon::sentence(&error), retry = ?wait, "certificate not looked after");
                     wait
                 }
             };
@@ -109,7 +109,7 @@ impl Keeper {
                     after
                 }
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, ?reason, "beginning anew");
+                    tracing::warn!(error = ferrolb_daemon::sentence(&error), ?reason, "beginning anew");
                     create(&before, &self.names, now)?
                 }
             },

@@ -28,15 +28,13 @@ impl KubernetesWriter {
         let (condition_type, manager) = state.condition();
         let params = PatchParams::apply(manager).force();
         let head = json!({ "apiVersion": resource.api_version, "kind": resource.kind });
-        if there.is_none() {
+        // It goes with the pod that wrote it last, not with one that may be gone already.
+        let owner = self.owner().await?;
+        let owned = there.is_some_and(|there| json!(there.metadata.owner_references.unwrap_or_default()) == owner);
+        if !owned {
             let mut object = head.clone();
-            set(
-                &mut object,
-                "metadata",
-                json!({
-                    "name": name, "labels": state.labels(), "ownerReferences": self.owner().await?,
-                }),
-            );
+            let metadata = json!({ "name": name, "labels": state.labels(), "ownerReferences": owner });
+            set(&mut object, "metadata", metadata);
             within(api.patch(&name, &params, &Patch::Apply(&object))).await?;
         }
         let status = state.status(condition_type, &before, Timestamp::now());

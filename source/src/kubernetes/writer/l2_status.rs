@@ -39,12 +39,15 @@ impl KubernetesWriter {
             let names = interfaces.iter().map(|name| json!({ "name": name })).collect();
             map.insert("interfaces".to_owned(), Value::Array(names));
         }
+        let owner = self.owner().await?;
         if let Some(there) = within(api.get_opt(&name)).await? {
             let shown = there.data.get("status");
-            if shown == Some(&status) {
+            let owned = json!(there.metadata.owner_references.unwrap_or_default()) == owner;
+            if shown == Some(&status) && owned {
                 return Ok(());
             }
-            if shown.is_some_and(|shown| shown.get("node") != status.get("node")) {
+            // Its fields cannot be changed, and it has to go with the pod that announces.
+            if shown.is_some_and(|shown| shown != &status) || !owned {
                 gone(within(api.delete(&name, &exactly(there.metadata.uid))).await.map(drop))?;
             }
         }
@@ -57,7 +60,7 @@ impl KubernetesWriter {
                     labels::SERVICE_NAME: service.name,
                     labels::SERVICE_NAMESPACE: service.namespace,
                 },
-                "ownerReferences": self.owner().await?,
+                "ownerReferences": owner,
             },
             "spec": {},
         });

@@ -25,11 +25,12 @@ kubernetes: ## Get etcd, kube-apiserver and kubectl for the tests (built once pe
 	@integration/kubernetes/get.sh >/dev/null || { code=$$?; [ $$code = 3 ] || exit $$code; \
 	  echo "kubernetes: the tests that need an API server will be skipped" >&2; }
 
-bench: setup ## Figures: the gap after a crash of the owner (keepalived beside it), the allocator
+bench: setup kubernetes ## Figures: the gap after a crash of the owner (keepalived beside it), the allocator, an API server
 	@integration/setup.sh keepalived
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench
 	$(CARGO) run --release --locked --quiet -p ferrolb-controller --example allocator
+	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- apibench
 
 soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 crashes in the lab, 180 of the control plane
 	SEEDS=$${SEEDS:-100000} $(CARGO) test --release --locked -p ferrolb-integration --test simulation -- --nocapture

@@ -46,9 +46,14 @@ pub(crate) struct KubernetesWriter {
     namespace: String,
     identity: Identity,
     cluster: watch::Receiver<Arc<Cluster>>,
+    /// How many statuses are being written.
+    under_way: watch::Sender<usize>,
     /// UID of the own pod.
     pod: OnceCell<String>,
 }
+
+/// A status that is being written.
+struct UnderWay<'a>(&'a watch::Sender<usize>);
 
 // === impl KubernetesWriter ===
 
@@ -65,7 +70,7 @@ impl KubernetesWriter {
         identity: Identity,
         cluster: watch::Receiver<Arc<Cluster>>,
     ) -> Self {
-        Self { client, namespace, identity, cluster, pod: OnceCell::new() }
+        Self { client, namespace, identity, cluster, under_way: watch::Sender::new(0), pod: OnceCell::new() }
     }
 
     /// One patch of the status subresource, which takes the annotation too. It is refused where the Service is not the
@@ -102,6 +107,7 @@ impl KubernetesWriter {
     }
 
     async fn patch_status(&self, path: &str, name: &str, patch: &Value) -> Result<(), Failed> {
+        let _under_way = UnderWay::new(&self.under_way);
         let params = PatchParams { field_manager: Some(self.identity.component.clone()), ..PatchParams::default() };
         let request = Request::new(path)
             .patch_subresource("status", name, &params, &Patch::Merge(patch))
@@ -136,6 +142,21 @@ impl KubernetesWriter {
             None => json!([]),
             Some(uid) => json!([{ "apiVersion": "v1", "kind": "Pod", "name": self.identity.pod, "uid": uid }]),
         })
+    }
+}
+
+// === impl UnderWay ===
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

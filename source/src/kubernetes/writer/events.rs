@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +25,11 @@ const WAITING: usize = 16_384;
 const BURST: u32 = 100;
 /// ... and then one each of these, so that statuses go first and the API server has time for others.
 const PACE: Duration = Duration::from_millis(10);
+/// An event waits until no status has been written for so long: an API server that is busy with events answers those
+/// who wait for addresses later ...
+const QUIET: Duration = Duration::from_millis(20);
+/// ... but no longer than this, so that there are events where there is always a status to write.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -77,6 +82,11 @@ async fn publish(writer: Arc<KubernetesWriter>, mut events: mpsc::Receiver<Event
         } else {
             allowance -= 1;
         }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            _ = tokio::time::timeout(LONGEST_WAIT, quiet(writer.under_way.subscribe())) => {}
+        }
         let event = core_event(&event, &writer.cluster.borrow());
         if let Some(event) = event {
             let namespace = event.metadata.namespace.clone().unwrap_or_default();
@@ -87,6 +97,19 @@ async fn publish(writer: Arc<KubernetesWriter>, mut events: mpsc::Receiver<Event
             }
         }
         quiet_since = Instant::now();
+    }
+}
+
+/// Waits until no status has been written for a while.
+async fn quiet(mut under_way: watch::Receiver<usize>) {
+    loop {
+        // It does not end while the writer is there.
+        if under_way.wait_for(|count| *count == 0).await.is_err() {
+            return;
+        }
+        if tokio::time::timeout(QUIET, under_way.changed()).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -135,4 +158,33 @@ fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
         reporting_component: Some(event.source.clone()),
         ..CoreEvent::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_quiet_a_while_after_the_last_status() {
+        let count = watch::Sender::new(1);
+        let began = Instant::now();
+        let statuses = async {
+            for number in [0, 1, 0] {
+                tokio::time::sleep(QUIET / 2).await;
+                count.send_replace(number);
+            }
+        };
+        tokio::join!(statuses, quiet(count.subscribe()));
+        assert_eq!(began.elapsed(), QUIET / 2 * 3 + QUIET);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_status_is_under_way_until_its_call_ends() {
+        let count = watch::Sender::new(0);
+        let (one, other) = (super::super::UnderWay::new(&count), super::super::UnderWay::new(&count));
+        drop(one);
+        assert_eq!(*count.borrow(), 1);
+        drop(other);
+        assert_eq!(*count.borrow(), 0);
+    }
 }

@@ -30,7 +30,6 @@ struct Case {
 }
 
 /// Who refused something.
-#[derive(Debug)]
 enum Refused {
     /// The schema of the CRD, before any webhook was asked.
     BySchema,
@@ -42,14 +41,15 @@ async fn the_api_server_says_what_validate_says_of_every_manifest() {
     let Some(installation) = installation().await else { return };
     let cluster = &installation.cluster;
     let client = installation.client().await;
-    let mut failures = Vec::new();
-    for case in collection("broken") {
-        // Files are called after the schema whose business they are.
+    let broken = collection("broken");
+    let mut failures = all_at_once(cluster, &broken).await;
+    for case in broken {
+        // Files are called after the schema whose business they are; but an API server older than 1.36 does not hold
+        // numbers to their format (kubernetes/kubernetes#136582) and leaves that to the webhook.
         let schema = case.file.starts_with("schema-");
         match is_refused(cluster, &client, &case).await {
-            Ok(Refused::BySchema) if schema => {}
-            Ok(Refused::ByWebhook) if !schema => {}
-            Ok(by) => failures.push(format!("broken/{}: refused {by:?}", case.file)),
+            Ok(Refused::BySchema) if !schema => failures.push(format!("broken/{}: no webhook was asked", case.file)),
+            Ok(Refused::BySchema | Refused::ByWebhook) => {}
             Err(reason) => failures.push(format!("broken/{}: {reason}", case.file)),
         }
         remove(&client, &case).await;
@@ -69,6 +69,23 @@ async fn the_api_server_says_what_validate_says_of_every_manifest() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// Hands everything that is wrong by itself to one kubectl, which takes most of a process's time to begin: nothing of it
+/// may be admitted, and what validate says has to be among the complaints.
+async fn all_at_once(cluster: &ControlPlane, broken: &[Case]) -> Vec<String> {
+    let alone: Vec<&Case> = broken.iter().filter(|case| case.companions.is_empty()).collect();
+    let subjects: Vec<String> = alone.iter().filter_map(|case| case.subject.as_ref()).map(Value::to_string).collect();
+    assert!(subjects.len() > 100 && subjects.len() == alone.len(), "{} of {}", subjects.len(), alone.len());
+    let output = apply(cluster, &subjects.join("\n---\n")).await;
+    let (done, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let mut failures: Vec<String> = done.lines().map(|line| format!("kubectl: {line}")).collect();
+    let webhooks = alone.into_iter().filter(|case| !case.file.starts_with("schema-"));
+    for case in webhooks {
+        let unsaid = case.sentences.iter().filter(|sentence| !said.contains(sentence.as_str()));
+        failures.extend(unsaid.map(|sentence| format!("kubectl: {} without {sentence}", case.file)));
+    }
+    failures
+}
+
 /// Whether the subject is refused with what validate says of it.
 async fn is_refused(cluster: &ControlPlane, client: &Client, case: &Case) -> Result<Refused, String> {
     let subject = case.subject.as_ref().ok_or("the first line names no object of the file")?;
@@ -81,10 +98,12 @@ async fn is_refused(cluster: &ControlPlane, client: &Client, case: &Case) -> Res
             .map_err(|answer| format!("{answer}\n  expected {:?}", case.sentences))
     });
     let refused = refused.await?;
-    let output = apply(cluster, &subject.to_string()).await;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() || !(schema(&refused) || expected(&said)) {
-        return Err(format!("kubectl: {}, {said}", output.status));
+    if !case.companions.is_empty() {
+        let output = apply(cluster, &subject.to_string()).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() || !(schema(&refused) || expected(&said)) {
+            return Err(format!("kubectl: {}, {said}", output.status));
+        }
     }
     Ok(if schema(&refused) { Refused::BySchema } else { Refused::ByWebhook })
 }

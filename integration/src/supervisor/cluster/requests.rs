@@ -92,11 +92,13 @@ async fn api_of(client: &Client, object: &Value) -> Result<(Api<DynamicObject>, 
 /// What the API server refuses is the caller's to mend; everything else is the lab's.
 fn failed(what: &str, identity: &Identity, error: kube::Error) -> Error {
     let what = format!("{what} {} {}", identity.kind, identity.name);
-    match error {
-        kube::Error::Api(status) => Error::Refused { reason: format!("{what}: {}", status.message) },
-        kube::Error::Discovery(error) => Error::Refused { reason: format!("{what}: {error}") },
-        error => asked(what, error),
+    if let kube::Error::Api(status) = &error {
+        return Error::Refused { reason: format!("{what}: {}", status.message) };
     }
+    if let kube::Error::Discovery(unknown) = &error {
+        return Error::Refused { reason: format!("{what}: {unknown}") };
+    }
+    asked(what, error)
 }
 
 fn asked(what: String, source: kube::Error) -> Error {

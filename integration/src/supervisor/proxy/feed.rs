@@ -63,7 +63,7 @@ impl Feed {
     pub(super) fn objects(&self) -> io::Result<Objects> {
         match self {
             Self::Directory { folder, .. } => Objects::read(folder),
-            Self::Cluster { services, slices, .. } => Objects::of(&services.state(), &slices.state()),
+            Self::Cluster { services, slices, .. } => Ok(Objects::of(&services.state(), &slices.state())),
         }
     }
 }

@@ -10,7 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::de::IgnoredAny;
+use kube::ResourceExt;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
@@ -81,17 +82,23 @@ impl Objects {
         Ok(reader.finish())
     }
 
-    /// Takes them from what an API server has.
-    pub(crate) fn of<S: Serialize, E: Serialize>(services: &[Arc<S>], slices: &[Arc<E>]) -> io::Result<Self> {
+    /// Takes them from what an API server has. What cannot be read is left out and named among the problems.
+    pub(crate) fn of<S, E>(services: &[Arc<S>], slices: &[Arc<E>]) -> Self
+    where
+        S: Serialize + ResourceExt,
+        E: Serialize + ResourceExt,
+    {
         let mut reader = Reader::default();
         for service in services {
-            let service: ServiceObject = serde_json::from_value(serde_json::to_value(&**service)?)?;
-            reader.services.insert(service.metadata.key(), service);
+            if let Some(service) = reader.typed::<ServiceObject>(&**service) {
+                reader.services.insert(service.metadata.key(), service);
+            }
         }
         for slice in slices {
-            reader.slices.push(serde_json::from_value(serde_json::to_value(&**slice)?)?);
+            let slice = reader.typed(&**slice);
+            reader.slices.extend(slice);
         }
-        Ok(reader.finish())
+        reader.finish()
     }
 }
 
@@ -162,6 +169,11 @@ impl Reader {
             }
             _ => Ok(()),
         }
+    }
+
+    fn typed<T: DeserializeOwned>(&mut self, object: &(impl Serialize + ResourceExt)) -> Option<T> {
+        let read = serde_json::to_value(object).and_then(serde_json::from_value);
+        read.map_err(|error| self.problems.insert(format!("{}: {error}", object.name_any()))).ok()
     }
 
     fn finish(self) -> Objects {
@@ -392,6 +404,21 @@ items:
         let objects = read(&[("list.yaml", list), ("values.yaml", "configInline: {address-pools: []}")]);
         assert_eq!(objects.services.keys().collect::<Vec<_>>(), ["default/b"]);
         assert_eq!(objects.problems, BTreeSet::new());
+    }
+
+    #[test]
+    fn an_object_of_the_api_that_cannot_be_read_is_named_and_harms_no_other() {
+        use k8s_openapi::api::core::v1::Service as ApiService;
+        use k8s_openapi::api::discovery::v1::EndpointSlice;
+        let service: ApiService = serde_yaml::from_str(SERVICE).unwrap();
+        let slice: EndpointSlice = serde_yaml::from_str(SLICE).unwrap();
+        let mut unknown = service.clone();
+        unknown.metadata.name = Some("sctp".to_owned());
+        unknown.spec.as_mut().unwrap().ports.as_mut().unwrap()[0].protocol = Some("SCTP".to_owned());
+        let objects = Objects::of(&[Arc::new(unknown), Arc::new(service)], &[Arc::new(slice)]);
+        assert_eq!(objects.services, read(&[("web.yaml", SERVICE), ("slice.yaml", SLICE)]).services);
+        assert_eq!(objects.problems.len(), 1);
+        assert!(objects.problems.first().unwrap().starts_with("sctp: "), "{:?}", objects.problems);
     }
 
     #[test]

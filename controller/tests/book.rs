@@ -61,21 +61,27 @@ impl World {
     /// Runs the book, and shows it what it wrote, as the source would.
     fn update(&mut self) -> Changes {
         let notices = self.book.update(&self.cluster, &self.config);
-        let statuses: Vec<Change> = std::iter::from_fn(|| self.book.next_unwritten()).collect();
-        for Change { key, status, .. } in &statuses {
-            self.book.written(key, status);
-            if let Some(service) = self.cluster.services.get_mut(key) {
-                let mut shown = (**service).clone();
-                shown.ingress.clone_from(&status.ips);
-                let annotation = ferrolb_api::annotations::ALLOCATED_FROM_POOL.to_owned();
-                match &status.pool {
-                    Some(pool) => shown.annotations.insert(annotation, pool.clone()),
-                    None => shown.annotations.remove(&annotation),
-                };
-                *service = Arc::new(shown);
-            }
+        let mut statuses = Vec::new();
+        while let Some(change) = self.book.next_unwritten() {
+            self.write(&change);
+            statuses.push(change);
         }
         Changes { statuses, notices }
+    }
+
+    /// A status is written, and the source shows it.
+    fn write(&mut self, Change { key, status, .. }: &Change) {
+        self.book.written(key, status);
+        if let Some(service) = self.cluster.services.get_mut(key) {
+            let mut shown = (**service).clone();
+            shown.ingress.clone_from(&status.ips);
+            let annotation = ferrolb_api::annotations::ALLOCATED_FROM_POOL.to_owned();
+            match &status.pool {
+                Some(pool) => shown.annotations.insert(annotation, pool.clone()),
+                None => shown.annotations.remove(&annotation),
+            };
+            *service = Arc::new(shown);
+        }
     }
 
     fn restart(&mut self) {
@@ -408,6 +414,77 @@ fn annotations_of_old_are_honoured_and_named_once() {
     service.annotations.insert("metallb.universe.tf/address-pool".to_owned(), "manual".to_owned());
     assert_eq!(reasons(&world.update()), ["IPAllocated", "deprecatedAnnotation"]);
     assert_eq!(reasons(&world.update()), [] as [&str; 0]);
+}
+
+const REQUESTED: &str = "metallb.io/loadBalancerIPs";
+
+impl World {
+    fn request(&mut self, name: &str, ip: &str) {
+        let service = Arc::make_mut(self.cluster.services.get_mut(&key(name)).unwrap());
+        service.annotations.insert(REQUESTED.to_owned(), ip.to_owned());
+    }
+
+    /// What is to be written now, before anything of it is.
+    fn hand_out(&mut self) -> Vec<(String, Vec<String>)> {
+        let changes = std::iter::from_fn(|| self.book.next_unwritten());
+        let plain = |change: Change| {
+            let ips = change.status.ips.iter().map(ToString::to_string).collect();
+            (change.key.name, ips)
+        };
+        changes.map(plain).collect()
+    }
+}
+
+#[test]
+fn an_address_is_written_for_its_next_holder_once_the_one_before_does_not_show_it() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.1-10.0.0.2]")]);
+    world.web("z");
+    world.update();
+    world.request("z", "10.0.0.2");
+    world.web("a");
+    world.request("a", "10.0.0.1");
+    world.book.update(&world.cluster, &world.config);
+    assert_eq!(world.hand_out(), [("z".to_owned(), vec!["10.0.0.2".to_owned()])]);
+    world.book.not_written(&key("z"));
+    let first = world.book.next_unwritten().unwrap();
+    assert_eq!(first.key, key("z"));
+    world.write(&first);
+    assert_eq!(world.hand_out(), [("a".to_owned(), vec!["10.0.0.1".to_owned()])]);
+}
+
+#[test]
+fn a_service_that_is_gone_keeps_nobody_waiting() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.1/32]")]);
+    world.web("old");
+    world.update();
+    world.service(
+        "old",
+        "spec: {type: ClusterIP, clusterIP: 10.96.0.1}, status: {loadBalancer: {ingress: [{ip: 10.0.0.1}]}}",
+    );
+    world.web("new");
+    world.book.update(&world.cluster, &world.config);
+    assert_eq!(world.hand_out(), [("old".to_owned(), vec![])]);
+    world.book.not_written(&key("old"));
+    world.cluster.services.remove(&key("old"));
+    world.book.update(&world.cluster, &world.config);
+    assert_eq!(world.hand_out(), [("new".to_owned(), vec!["10.0.0.1".to_owned()])]);
+}
+
+#[test]
+fn services_that_change_places_give_up_first_what_they_had() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.1-10.0.0.2]")]);
+    world.web("one");
+    world.web("two");
+    world.update();
+    assert_eq!((world.ips("one"), world.ips("two")), (vec!["10.0.0.1".to_owned()], vec!["10.0.0.2".to_owned()]));
+    world.request("one", "10.0.0.2");
+    world.request("two", "10.0.0.1");
+    let changes = world.update();
+    let written: Vec<(&str, usize)> =
+        changes.statuses.iter().map(|change| (change.key.name.as_str(), change.status.ips.len())).collect();
+    assert_eq!(written, [("one", 0), ("two", 1), ("one", 1)]);
+    assert_eq!((world.ips("one"), world.ips("two")), (vec!["10.0.0.2".to_owned()], vec!["10.0.0.1".to_owned()]));
+    assert_eq!(world.update(), Changes::default());
 }
 
 proptest! {

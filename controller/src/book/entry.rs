@@ -56,6 +56,12 @@ impl Entry {
         Status { ips: self.ips.to_vec(), pool: self.pool.as_deref().map(str::to_owned) }
     }
 
+    /// What it shows and does not hold any more.
+    pub(super) fn leaving(&self) -> Addresses {
+        let shown = self.behind.iter().flat_map(|status| status.ips.iter().copied());
+        shown.filter(|ip| !self.ips.contains(ip)).collect()
+    }
+
     fn is(&self, status: &Status) -> bool {
         self.ips.as_slice() == status.ips && self.pool.as_deref() == status.pool.as_deref()
     }

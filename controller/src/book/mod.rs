@@ -6,6 +6,7 @@
 mod collisions;
 mod entry;
 mod known;
+mod outgoing;
 mod remarks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use ferrolb_config::{Config, Labels};
 use ferrolb_source::{Cluster, ObjectKey, Service, Version};
 use foldhash::HashMap;
 use known::{Known, Missing, Pair};
+use outgoing::Leaving;
 
 use crate::allocator::Allocator;
 use crate::converge::{Facts, Notice, Outcome, claim, converge};
@@ -55,6 +57,8 @@ pub struct Book {
     unwritten: BTreeSet<Arc<ObjectKey>>,
     /// Those whose status is being written.
     under_way: BTreeSet<Arc<ObjectKey>>,
+    /// What they still show and do not hold any more.
+    leaving: Leaving,
 }
 
 /// Whether a Service is a load balancer, and whose.
@@ -120,40 +124,6 @@ impl Book {
         pass.notices
     }
 
-    /// A status that is not as it should be and that nobody is writing; [`Book::written`] or [`Book::not_written`] says
-    /// how it went.
-    pub fn next_unwritten(&mut self) -> Option<Change> {
-        let key = Arc::clone(self.unwritten.iter().find(|key| !self.under_way.contains(*key))?);
-        let entry = self.entries.get(&key)?;
-        let change =
-            Change { key: key.as_ref().clone(), version: entry.service.version.clone(), status: entry.status() };
-        self.under_way.insert(key);
-        Some(change)
-    }
-
-    /// A status was written: until the source shows something else, this is what stands there.
-    pub fn written(&mut self, key: &ObjectKey, status: &Status) {
-        self.under_way.remove(key);
-        let Some(entry) = self.entries.get_mut(key) else { return };
-        entry.show(status);
-        if entry.behind.is_none() {
-            self.unwritten.remove(key);
-        } else {
-            // It changed again while this was being written.
-            self.unwritten.insert(Arc::new(key.clone()));
-        }
-    }
-
-    /// A status could not be written: it is handed out again.
-    pub fn not_written(&mut self, key: &ObjectKey) {
-        self.under_way.remove(key);
-    }
-
-    /// Whether a Service's status is as it should be.
-    pub fn is_written(&self, key: &ObjectKey) -> bool {
-        !self.unwritten.contains(key)
-    }
-
     /// Takes over configuration and namespaces, and says what of it is new.
     fn reconfigure(&mut self, cluster: &Cluster, config: &Arc<Config>) -> News {
         let news = match &self.config {
@@ -185,6 +155,7 @@ impl Book {
     fn drop_entry(&mut self, key: &ObjectKey) -> bool {
         if let Some((key, entry)) = self.entries.remove_entry(key) {
             self.unwritten.remove(&key);
+            self.leaving.remove(&key);
             if entry.waiting {
                 self.waiting.remove(&Turn { service: entry.service, key });
             }
@@ -313,6 +284,7 @@ impl Book {
             _ => {}
         }
         mark(&mut self.unwritten, key, was_behind, entry.behind.is_some());
+        self.leaving.set(key, entry.leaving());
         // Until the source shows that it is cleared, an old state of it may come again.
         if !ours && entry.behind.is_none() && Status::shown(&entry.service).is_empty() {
             self.drop_entry(key);

@@ -261,8 +261,10 @@ impl Desk {
                 if let Job::Service(key, _, status) = job {
                     tracing::info!(service = %key, ips = ?status.ips, pool = status.pool, "status written");
                     self.book.written(&key, &status);
-                    let notices = self.waiting.remove(&key).unwrap_or_default();
-                    self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
+                    if self.book.is_written(&key) {
+                        let notices = self.waiting.remove(&key).unwrap_or_default();
+                        self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
+                    }
                 }
                 return false;
             }

@@ -31,10 +31,11 @@ bench: setup ## Figures: the gap after a crash of the owner (keepalived beside i
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench
 	$(CARGO) run --release --locked --quiet -p ferrolb-controller --example allocator
 
-soak: setup ## The long runs: 100,000 seeds of the simulation, 200 crashes in the lab
+soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 crashes in the lab, 180 of the control plane
 	SEEDS=$${SEEDS:-100000} $(CARGO) test --release --locked -p ferrolb-integration --test simulation -- --nocapture
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench --crashes 200
+	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- churn
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

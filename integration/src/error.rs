@@ -55,6 +55,12 @@ pub enum Error {
     /// The other side speaks another version of the protocol.
     #[error("the lab's answer cannot be read (was it started by an older build?)")]
     Protocol(#[from] serde_json::Error),
+    /// The control plane that something was to run on.
+    #[error(transparent)]
+    ControlPlane(#[from] crate::apiserver::Error),
+    /// A run of [`churn`](crate::churn).
+    #[error(transparent)]
+    Churn(#[from] Box<crate::churn::Error>),
     /// What was waited for did not happen.
     #[error("waited {after:?} in vain until {what}")]
     TimedOut {

@@ -26,7 +26,8 @@
 //! # Ok::<(), ferrolb_integration::Error>(())
 //! ```
 //!
-//! [`apiserver`] is the other ground that tests stand on: a real etcd and kube-apiserver, without nodes.
+//! [`apiserver`] is the other ground that tests stand on: a real etcd and kube-apiserver, without nodes. [`churn`] runs
+//! controllers there while everything that can be killed is.
 //!
 //! Everything the lab makes lives in its own namespaces: when the process that holds it ends, in whatever way, the
 //! kernel takes all of it away. Nothing is named, mounted or written outside.
@@ -35,6 +36,7 @@ mod apibench;
 pub mod apiserver;
 mod backend;
 mod binaries;
+pub mod churn;
 pub mod cli;
 mod client;
 mod clock;

@@ -119,6 +119,16 @@ enum Verb {
     /// Measure the controller on a real API server, beside a program that only patches. Exits with 0 only if all targets
     /// were met.
     Apibench(ApiBenchArguments),
+    /// Judge every change of a Service while clients change them and controllers and API server are killed: is an address
+    /// ever held twice, lost or changed without cause? Needs no lab, and no root. About an hour.
+    Churn {
+        /// Decides what happens; printed.
+        #[arg(long, env = "SEED")]
+        seed: Option<u64>,
+        /// The few faults that a test has time for.
+        #[arg(long)]
+        short: bool,
+    },
     /// Say what this machine lacks to run a lab.
     Check,
     #[command(flatten)]

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use super::{ApiBenchArguments, UpArguments, Verb, probe::ProbeArguments, status};
 use crate::apibench::{self, ApiBenchOptions};
+use crate::apiserver;
 use crate::binaries;
+use crate::churn::{self, Plan};
 use crate::error::{Error, system};
 use crate::holder::{self, Audience, UpOptions};
 use crate::lab::{DEFAULT_VALUES, Lab};
@@ -43,6 +45,7 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
             return Ok(u8::from(!tour::bench(BenchOptions { crashes, peers: keepalived })?));
         }
         Verb::Apibench(arguments) => return Ok(u8::from(!apibench::apibench(&options(arguments))?)),
+        Verb::Churn { seed, short } => return churn(seed, short),
         Verb::Check => return check(),
         Verb::Internal(internal) => return internal.run(),
     }
@@ -126,6 +129,18 @@ fn events(name: &str, follow: bool) -> Result<u8, Error> {
 /// Follows a file of the lab by name, so that it survives rotation.
 fn tail(name: &str, path: &str) -> Result<u8, Error> {
     exec(name, SWITCH, &["tail", "-n", "+1", "-F", path].map(str::to_owned))
+}
+
+fn churn(seed: Option<u64>, short: bool) -> Result<u8, Error> {
+    let seed = seed.unwrap_or_else(rand::random);
+    print(&format!("SEED={seed}\n"))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system("start a runtime"))?;
+    let Some(programs) = apiserver::available()? else { return Ok(1) };
+    let plan = if short { Plan::SHORT } else { Plan::LONG };
+    let report = runtime.block_on(churn::run(programs, plan, seed)).map_err(Box::new)?;
+    print(&format!("{report}\n"))?;
+    Ok(0)
 }
 
 fn check() -> Result<u8, Error> {

@@ -57,6 +57,8 @@ pub struct Book {
     unwritten: BTreeSet<Arc<ObjectKey>>,
     /// Those whose status is being written.
     under_way: BTreeSet<Arc<ObjectKey>>,
+    /// Those whose status could not be written just now.
+    resting: BTreeSet<Arc<ObjectKey>>,
     /// What they still show and do not hold any more.
     leaving: Leaving,
 }
@@ -155,6 +157,7 @@ impl Book {
     fn drop_entry(&mut self, key: &ObjectKey) -> bool {
         if let Some((key, entry)) = self.entries.remove_entry(key) {
             self.unwritten.remove(&key);
+            self.resting.remove(&key);
             self.leaving.remove(&key);
             if entry.waiting {
                 self.waiting.remove(&Turn { service: entry.service, key });
@@ -165,6 +168,7 @@ impl Book {
 
     fn take_over(&mut self, (key, service): &Pair, pass: &mut Pass) {
         let kind = self.kind(service);
+        self.resting.remove(key);
         pass.freed |= self.allocator.unreserve(key);
         let Some(entry) = self.entries.get_mut(key) else {
             if kind == Kind::Ours || (kind == Kind::Other && has_leftovers(service, self.class.as_deref())) {

@@ -60,7 +60,7 @@ impl Book {
     /// how it went. One that shows what another Service has yet to take out of its own comes later; if it takes something
     /// out itself, that comes first.
     pub fn next_unwritten(&mut self) -> Option<Change> {
-        let free = self.unwritten.iter().filter(|key| !self.under_way.contains(*key));
+        let free = self.unwritten.iter().filter(|key| !self.under_way.contains(*key) && !self.resting.contains(*key));
         let (key, change) = free.into_iter().find_map(|key| {
             let entry = self.entries.get(key)?;
             let status = self.writable(entry)?;
@@ -99,9 +99,15 @@ impl Book {
         }
     }
 
-    /// A status could not be written: it is handed out again.
+    /// A status could not be written: it is handed out again after [`Book::rested`], or as soon as the source shows another
+    /// version of the Service.
     pub fn not_written(&mut self, key: &ObjectKey) {
-        self.under_way.remove(key);
+        self.resting.extend(self.under_way.take(key));
+    }
+
+    /// It is time to try again whatever could not be written.
+    pub fn rested(&mut self) {
+        self.resting.clear();
     }
 
     /// Whether a Service's status is as it should be.

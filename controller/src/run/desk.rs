@@ -65,6 +65,8 @@ struct Jobs {
     written_pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
     state: Option<ConfigurationState>,
     written_state: Option<ConfigurationState>,
+    /// One that could not be written just now.
+    resting_state: Option<ConfigurationState>,
 }
 
 // === impl Desk ===
@@ -161,6 +163,7 @@ impl Desk {
         self.report(&all);
         let remarks = all.into_iter().filter(|problem| !self.refused.contains(problem)).collect();
         self.jobs.state = Some(ConfigurationState { node: None, errors: self.refused.clone(), remarks });
+        self.jobs.resting_state = None;
     }
 
     /// Looks for pools that hold what belongs to somebody else. That takes a look at everything, so it is done when
@@ -284,10 +287,17 @@ impl Desk {
             }
             Job::State(state) => {
                 self.jobs.written_state = None;
-                self.jobs.state.get_or_insert(state);
+                self.jobs.resting_state = Some(state);
             }
         }
         true
+    }
+
+    /// It is time to try again whatever could not be written.
+    pub(super) fn rested(&mut self) {
+        self.book.rested();
+        let resting = self.jobs.resting_state.take();
+        self.jobs.state = self.jobs.state.take().or(resting);
     }
 
     /// What is to be told now.

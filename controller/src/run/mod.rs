@@ -229,6 +229,7 @@ impl Controller {
                 () = self.charge.changed() => self.converge(),
                 () = sleep_until(again), if again.is_some() => {
                     self.retry.at = None;
+                    self.desk.rested();
                     self.converge();
                 }
             }

@@ -120,7 +120,7 @@ enum Verb {
     /// were met.
     Apibench(ApiBenchArguments),
     /// Judge every change of a Service while clients change them and controllers and API server are killed: is an address
-    /// ever held twice, lost or changed without cause? Needs no lab, and no root. About an hour.
+    /// ever held twice, lost or changed without cause? Needs no lab, and no root. About forty minutes.
     Churn {
         /// Decides what happens; printed.
         #[arg(long, env = "SEED")]

@@ -89,7 +89,7 @@ fn whoever_shared_until_just_now_may_have_been_seen_so() {
     // A status of its own says that the controller has seen the change.
     let mut versions = changed(2);
     versions.extend([shares("a", (3, 2), "other", 80, &[B]), shares("b", (4, 1), "k", 81, &[B])]);
-    assert_eq!(rule(versions), Some(Rule::Lost));
+    assert_eq!(rule(versions), Some(Rule::HeldTwice));
     let versions = vec![shares("a", (1, 1), "other", 80, &[A]), shares("b", (4, 1), "k", 81, &[A])];
     assert_eq!(rule(versions), Some(Rule::HeldTwice));
 }
@@ -127,6 +127,17 @@ fn a_partner_that_changes_its_key_is_a_cause() {
         shares("b", (4, 1), "k", 81, &[B]),
     ];
     assert_eq!(rule(versions), None);
+}
+
+#[test]
+fn who_changes_the_key_may_find_that_somebody_was_let_in_a_moment_before() {
+    let version = |version, key, ips: &[&str]| shares("a", version, key, 80, ips);
+    assert_eq!(rule(vec![version((1, 1), "k", &[A]), version((2, 2), "l", &[A]), version((3, 2), "l", &[B])]), None);
+    // Nobody can have been let in where nothing was shared, or where that goes on.
+    let first = vec![plain("a", (1, 1), &[A]), version((2, 2), "l", &[A]), version((3, 2), "l", &[B])];
+    assert_eq!(rule(first), Some(Rule::Lost));
+    let same = vec![version((1, 1), "k", &[A]), version((2, 2), "k", &[A]), version((3, 2), "k", &[B])];
+    assert_eq!(rule(same), Some(Rule::Lost));
 }
 
 #[test]

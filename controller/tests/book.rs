@@ -446,6 +446,8 @@ fn an_address_is_written_for_its_next_holder_once_the_one_before_does_not_show_i
     world.book.update(&world.cluster, &world.config);
     assert_eq!(world.hand_out(), [("z".to_owned(), vec!["10.0.0.2".to_owned()])]);
     world.book.not_written(&key("z"));
+    assert_eq!(world.hand_out(), [], "it has just failed");
+    world.book.retry();
     let first = world.book.next_unwritten().unwrap();
     assert_eq!(first.key, key("z"));
     world.write(&first);
@@ -485,6 +487,25 @@ fn services_that_change_places_give_up_first_what_they_had() {
     assert_eq!(written, [("one", 0), ("two", 1), ("one", 1)]);
     assert_eq!((world.ips("one"), world.ips("two")), (vec!["10.0.0.2".to_owned()], vec!["10.0.0.1".to_owned()]));
     assert_eq!(world.update(), Changes::default());
+}
+
+#[test]
+fn what_could_not_be_written_rests_until_it_is_time_or_the_service_is_another_version() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.1/32]")]);
+    world.web("web");
+    world.book.update(&world.cluster, &world.config);
+    let written = [("web".to_owned(), vec!["10.0.0.1".to_owned()])];
+    assert_eq!(world.hand_out(), written);
+    world.book.not_written(&key("web"));
+    world.book.update(&world.cluster, &world.config);
+    assert_eq!(world.hand_out(), []);
+    world.book.retry();
+    assert_eq!(world.hand_out(), written);
+    world.book.not_written(&key("web"));
+    let service = Arc::make_mut(world.cluster.services.get_mut(&key("web")).unwrap());
+    service.version.resource_version = "2".to_owned();
+    world.book.update(&world.cluster, &world.config);
+    assert_eq!(world.hand_out(), written);
 }
 
 proptest! {

@@ -9,7 +9,8 @@
 //!   that the other one has had since its own last status.
 //! * [`Rule::Unfit`]: addresses are from one pool, the one and those that are asked for, and of the right families.
 //! * [`Rule::Lost`]: a Service loses an address only if, since it was given, there was a version that it did not fit or
-//!   another holder that it could not be shared with.
+//!   another holder that it could not be shared with. Who changes what it shares on may find that somebody has been let
+//!   in a moment before, whose status is still on its way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -181,7 +182,8 @@ impl Judge {
         let (now, blind) = (now.clone(), *excused);
         if let Some(before) = lost {
             let fitted = |version: &Seen| version.load_balancer && version.objection(&before.now.ingress).is_none();
-            if !before.excused && !blind && before.since.iter().all(fitted) {
+            let overtaken = before.since.windows(2).any(|pair| matches!(pair, [was, is] if was.shuts_out(is)));
+            if !before.excused && !blind && !overtaken && before.since.iter().all(fitted) {
                 let what = format!("{name} had {:?} and has {:?}", before.now.ingress, now.ingress);
                 return self.broken(Rule::Lost, what, name, &before.now.ingress);
             }

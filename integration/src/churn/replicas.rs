@@ -155,15 +155,14 @@ impl Replicas {
 
     /// Lines of their logs that speak of one of `words`.
     pub(super) fn log_lines(&self, words: &[String]) -> String {
-        let mut found = String::new();
+        let mut found = Vec::new();
         for pod in PODS {
             let text = fs::read(self.folder.join(format!("{pod}.log"))).unwrap_or_default();
-            for line in String::from_utf8_lossy(&text).lines() {
-                if line.contains("in charge") || words.iter().any(|word| line.contains(word.as_str())) {
-                    found.push_str(&format!("  {pod}: {line}\n"));
-                }
-            }
+            let text = String::from_utf8_lossy(&text);
+            let concerned =
+                |line: &&str| line.contains("in charge") || words.iter().any(|word| line.contains(word.as_str()));
+            found.extend(text.lines().filter(concerned).map(|line| format!("  {pod}: {line}")));
         }
-        found
+        found.join("\n")
     }
 }

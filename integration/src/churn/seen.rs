@@ -104,6 +104,12 @@ impl Seen {
             && self.ports.is_disjoint(&other.ports)
     }
 
+    /// Whether somebody who was about to share with this version cannot share with the next one.
+    pub(super) fn shuts_out(&self, next: &Self) -> bool {
+        let on = |seen: &Self| (seen.sharing.clone(), seen.backend.clone(), seen.ports.clone());
+        self.sharing.is_some() && on(self) != on(next)
+    }
+
     /// Why it may not have `ips` by what it says itself; `None`: it may.
     pub(super) fn objection(&self, ips: &[IpAddr]) -> Option<String> {
         let pool = ips.first().and_then(|ip| Pool::of(*ip));

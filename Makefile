@@ -14,7 +14,7 @@ setup: ## Install what the machine lacks (Debian packages where root, else says 
 demo: setup ## A tour of the lab: assignment, owner, crash, the gap a client sees, return
 	@echo "building (the first time takes a few minutes) ..."
 	@$(CARGO) build --quiet --locked --workspace
-	@$(CARGO) lab demo
+	@$(CARGO) lab demo --api $(or $(API),dir)
 
 test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, house, unit, simulation, namespaces, API server
 	$(CARGO) build --locked --workspace

@@ -126,9 +126,16 @@ impl Desk {
         self.publish_problems();
     }
 
-    /// Has the state of the configuration looked at again, in case somebody changed or removed it.
-    pub(super) fn check_state(&mut self) {
+    /// To be called now and then: has the state of the configuration looked at again, in case somebody changed or
+    /// removed it, and tells what waited for a status that arrived although the answer to its write was lost.
+    pub(super) fn tidy(&mut self, cluster: &Cluster) {
         self.jobs.state = self.jobs.state.take().or_else(|| self.jobs.written_state.take());
+        let (arrived, waiting): (BTreeMap<_, _>, _) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|(key, _)| self.book.is_written(key));
+        self.waiting = waiting;
+        for (key, notices) in arrived.into_iter().filter(|(key, _)| cluster.services.contains_key(key)) {
+            self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
+        }
     }
 
     /// Checks the configuration and takes it over, or keeps the last good one.
@@ -215,12 +222,6 @@ impl Desk {
         self.metrics.updates.inc();
         let Some(config) = self.config.clone() else { return };
         let notices = self.book.update(cluster, &config);
-        self.waiting.retain(|key, _| cluster.services.contains_key(key));
-        // A status may have arrived although the answer to its write was lost.
-        let book = &self.book;
-        for (key, notices) in self.waiting.extract_if(.., |key, _| book.is_written(key)) {
-            self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
-        }
         // Events trail behind the statuses they speak of.
         for (key, notice) in notices {
             if self.book.is_written(&key) {

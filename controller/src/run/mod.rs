@@ -233,7 +233,10 @@ impl Controller {
                     self.source_changed();
                 }
                 () = self.charge.changed() => self.converge(),
-                _ = checks.tick() => self.desk.check_state(),
+                _ = checks.tick(), if self.charge.is_in_charge() => {
+                    self.desk.tidy(&cluster);
+                    self.tell();
+                }
                 () = sleep_until(again), if again.is_some() => {
                     self.retry.at = None;
                     self.desk.retry();
@@ -249,6 +252,8 @@ impl Controller {
         self.ready.set(self.desk.is_configured());
         self.converge();
         if !self.charge.is_in_charge() {
+            // Whoever is tells them.
+            self.desk.events();
             return;
         }
         if let Err(error) = clean_up(&self.desk, &self.source.writer, &cluster) {

@@ -72,12 +72,11 @@ impl Controller {
         what: impl Into<String>,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        within(after, what, work).await.map_err(|error| match error {
-            Error::TimedOut { what, after, last, .. } => {
-                Error::TimedOut { what, after, last, log: self.process.log_tail() }
-            }
-            other => other,
-        })
+        let mut result = within(after, what, work).await;
+        if let Err(Error::TimedOut { log, .. }) = &mut result {
+            *log = self.process.log_tail();
+        }
+        result
     }
 
     /// Waits until it says that it is ready; how long that took from its start.

@@ -218,7 +218,7 @@ impl Controller {
             let again = self.retry.at;
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => return self.finish().await,
                 Some((job, result)) = self.writes.next(), if !self.writes.is_empty() => {
                     let succeeded = result.is_ok();
                     if self.desk.done(job, result) {
@@ -232,7 +232,7 @@ impl Controller {
                     if changed.is_err() { return }
                     self.source_changed();
                 }
-                () = self.charge.changed() => self.converge(),
+                () = self.charge.changed() => {}
                 _ = checks.tick(), if self.charge.is_in_charge() => {
                     self.desk.tidy(&cluster);
                     self.tell();
@@ -244,6 +244,14 @@ impl Controller {
                 }
             }
         }
+    }
+
+    /// Sees through what is under way: whoever is in charge next must not meet a write of ours.
+    async fn finish(&mut self) {
+        while let Some((job, result)) = self.writes.next().await {
+            self.desk.done(job, result);
+        }
+        self.tell();
     }
 
     fn source_changed(&mut self) {
@@ -278,6 +286,7 @@ impl Controller {
             Turn::Begins => {
                 self.desk.begin();
                 self.desk.converge(cluster);
+                self.tell();
             }
             Turn::Ends => {
                 self.desk.resign();

@@ -68,9 +68,7 @@ impl Lab {
         }
         let holder = self.state()?.holder_pid;
         self.done(&Request::Down)?;
-        // A process that has ended but was not collected by its parent has no executable any more.
-        let ended = || std::fs::read_link(format!("/proc/{holder}/exe")).is_err();
-        self.wait_for("the lab is gone", |_| ended().then_some(()))
+        self.wait_for("the lab is gone", |_| has_ended(holder).then_some(()))
     }
 
     /// The lab's name.
@@ -306,4 +304,11 @@ impl Lab {
 /// An answer that does not belong to the question: the lab was started by another build.
 fn unexpected() -> Error {
     Error::Refused { reason: "the lab answers another question: was it started by another build?".to_owned() }
+}
+
+/// Whether a process is gone, or waits only for its parent to collect it. One that is ending has given its memory and
+/// files back before it is; that is not enough.
+fn has_ended(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .map_or(true, |status| status.lines().any(|line| line.starts_with("State:") && line.contains(['Z', 'X'])))
 }

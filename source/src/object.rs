@@ -297,6 +297,8 @@ pub struct Node {
     pub pod_cidrs: Vec<IpNet>,
     /// Whether the condition `NetworkUnavailable` is true.
     pub network_unavailable: bool,
+    /// Whether it is being emptied: `spec.unschedulable` (`kubectl cordon`, `drain`), or a taint of effect `NoExecute`.
+    pub drained: bool,
 }
 
 impl Node {
@@ -314,6 +316,10 @@ impl Node {
             internal_ips: internal.filter_map(|address| address.address.parse().ok()).collect(),
             pod_cidrs: cidrs.into_iter().flatten().filter_map(|cidr| cidr.parse().ok()).collect(),
             network_unavailable: conditions.iter().any(|c| c.type_ == "NetworkUnavailable" && c.status == "True"),
+            drained: spec.is_some_and(|spec| {
+                let mut taints = spec.taints.iter().flatten();
+                spec.unschedulable == Some(true) || taints.any(|taint| taint.effect == "NoExecute")
+            }),
         }
     }
 }

@@ -9,7 +9,7 @@ use ferrolb_source::{Cluster, SourceError};
 use thiserror::Error;
 
 use crate::admin::{AdminError, DEFAULT_PATH};
-use crate::plan::{Options, Strategy};
+use crate::plan::{Options, PartitionPolicy, Strategy};
 
 /// Flags of `ferrolb-speaker`.
 #[derive(Debug, Clone, Args)]
@@ -45,8 +45,17 @@ pub struct SpeakerArgs {
     #[arg(long, default_value_t = 60)]
     pub gratuitous_arp_interval: u64,
     /// How the owner of an address is chosen: balanced or metallb.
-    #[arg(long, default_value = "balanced", value_parser = strategy)]
+    #[arg(long, env = "FERROLB_STRATEGY", default_value_t = Strategy::Balanced)]
     pub strategy: Strategy,
+    /// What a part of the cluster does that does not see the rest: available (announce) or quorum (announce only while
+    /// most of the nodes are seen that could announce).
+    #[arg(long, env = "FERROLB_PARTITION_POLICY", default_value_t = PartitionPolicy::Available)]
+    pub partition_policy: PartitionPolicy,
+    /// Under balanced: while nothing happens, move an address every 10 s from a node that owns more than its share to
+    /// one that owns less.
+    #[arg(long, env = "FERROLB_REBALANCE", num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true")]
+    pub rebalance: bool,
     /// Announce Services of this loadBalancerClass only [default: those without one].
     #[arg(long, default_value = "", hide_default_value = true)]
     pub lb_class: String,
@@ -107,6 +116,8 @@ impl SpeakerArgs {
             class: Some(self.lb_class.clone()).filter(|class| !class.is_empty()),
             ignore_exclude_label: self.ignore_exclude_lb,
             strategy: self.strategy,
+            partition_policy: self.partition_policy,
+            rebalance: self.rebalance,
         }
     }
 
@@ -126,8 +137,4 @@ impl SpeakerArgs {
         });
         reachable.filter(|address| *address != own).collect()
     }
-}
-
-fn strategy(text: &str) -> Result<Strategy, String> {
-    text.parse()
 }

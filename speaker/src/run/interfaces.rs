@@ -1,7 +1,9 @@
 //! The kernel's links as the announcer wants them, and the words for those that cannot announce.
 
+use std::net::IpAddr;
+
 use ferrolb_config::Interfaces;
-use ferrolb_fib::links::{Candidate, Links, announcing};
+use ferrolb_fib::links::{Candidate, Link, Links, announcing};
 use ferrolb_l2::driver::Observed;
 use ferrolb_l2::{Interface, MacAddr};
 
@@ -48,6 +50,15 @@ pub(super) fn ports(links: &Links) -> Vec<Port> {
         Port { name: link.name.clone(), mac, usable }
     };
     announcing(links, excluded).into_iter().map(port).collect()
+}
+
+/// Whether an address is not on this node any more. Nothing is known before the kernel has told of its links.
+pub(super) fn is_gone(links: &Links, address: IpAddr) -> bool {
+    let bears = |link: &Link| {
+        // The whole prefix of the loopback interface is local.
+        link.addresses.iter().any(|net| net.addr() == address || (link.loopback && net.contains(&address)))
+    };
+    !links.is_empty() && !links.iter().any(bears)
 }
 
 /// For the admin socket: every interface, and whether its socket works.

@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, Answer, Asked, Member, Question, Status};
 use crate::brain::{Brain, Input, Output};
 use crate::metrics::Metrics;
-use crate::plan::explain;
+use crate::plan::{Ground, explain};
 
 /// A disk that hangs must not keep a speaker from ending.
 const WRITES_END_WITHIN: Duration = Duration::from_secs(1);
@@ -169,6 +169,7 @@ impl Speaker {
                 heard = self.heard.recv() => {
                     let heard = heard.ok_or(RunError::Ended("the announcer"))?;
                     tracing::debug!(vip = %heard.vip, mac = %heard.mac, interface = heard.interface, "heard another");
+                    self.brain.handle(now(), Input::Heard { vip: heard.vip, mac: heard.mac.octets() });
                 }
                 asked = self.questions.recv() => {
                     let Some((question, reply)) = asked else { return Ok(()) };
@@ -224,6 +225,7 @@ impl Speaker {
         self.ports = interfaces::ports(&links);
         self.l2.interfaces(self.ports.iter().filter_map(|port| port.usable.clone().ok()).collect());
         self.reporter.plan(self.brain.plan(), &self.brain.snapshot().cluster.namespace, &self.ports);
+        self.ground_changed();
     }
 
     fn observed_changed(&mut self) {
@@ -231,9 +233,26 @@ impl Speaker {
         self.metrics.observed(&self.counted, &observed);
         self.counted = observed.vips.iter().map(|(vip, status)| (*vip, status.counters)).collect();
         self.reporter.interfaces(&observed);
-        let can_announce = observed.interfaces.values().any(|interface| interface.open && interface.error.is_none());
-        if self.brain.snapshot().can_announce != can_announce {
-            self.brain.handle(now(), Input::CanAnnounce(can_announce));
+        self.ground_changed();
+    }
+
+    /// Tells the brain what the links allow, once every interface that could announce has tried.
+    fn ground_changed(&mut self) {
+        let links = self.links.borrow();
+        let observed = self.observed.borrow();
+        let usable = || self.ports.iter().filter(|port| port.usable.is_ok());
+        let status = |port: &Port| observed.interfaces.get(&port.name);
+        let tried = usable().all(|port| status(port).is_some_and(|status| status.open || status.error.is_some()));
+        let known = self.brain.snapshot().ground.interfaces.is_some();
+        let works = |port: &&Port| status(port).is_some_and(|status| status.open && status.error.is_none());
+        let interfaces = usable().filter(works).map(|port| port.name.clone()).collect();
+        let ground = Ground {
+            interfaces: (known || (tried && !links.is_empty())).then_some(interfaces),
+            cut_off: interfaces::is_gone(&links, self.address.ip()),
+        };
+        drop((links, observed));
+        if self.brain.snapshot().ground != ground {
+            self.brain.handle(now(), Input::Ground(ground));
         }
     }
 

@@ -1,6 +1,7 @@
 //! The same start, health, metrics and end for both daemons. Knows no word of what they are for.
 
 mod failure;
+mod guard;
 mod http;
 mod life;
 mod logging;
@@ -10,7 +11,8 @@ pub mod tls;
 
 use clap::Args;
 pub use failure::{complain, remark, sentence};
-pub use http::{Access, Authorize, Guard, HttpError, Readiness, serve, serve_guarded};
+pub use guard::{Access, Authorize, Doorkeeper, Guard, GuardArgs, GuardError, guard};
+pub use http::{HttpError, Readiness, serve, serve_guarded};
 pub use life::{RuntimeError, alone, live};
 pub use logging::{LogLevel, init as init_logging};
 

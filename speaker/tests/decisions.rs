@@ -78,11 +78,9 @@ impl World {
         cluster.endpoints.insert(web(), Arc::new(endpoints("[{addresses: [10.244.0.1], nodeName: node-c}]")));
         let identity = |node: &str| Identity::new(name(node), "192.0.2.1:7946".parse().unwrap(), 1);
         let view = View {
-            me: identity("node-a"),
             members: ["node-a", "node-b", "node-c"].map(|node| (name(node), identity(node))).into(),
-            claims: BTreeMap::new(),
             ready: true,
-            version: 0,
+            ..View::new(identity("node-a"))
         };
         let config = Arc::new(parse(&cluster.resources).config);
         Self { cluster, config, view, options: Options::default() }

@@ -1,6 +1,7 @@
 //! The same start, health, metrics and end for both daemons. Knows no word of what they are for.
 
 mod failure;
+pub mod flags;
 mod guard;
 mod http;
 mod life;

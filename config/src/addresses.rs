@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
+use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
 use thiserror::Error;
 
 /// Addresses from `first` to `last`, both included, of one family.
@@ -30,8 +30,27 @@ pub enum AddressError {
     Reversed(String),
 }
 
+/// Reads an address. An IPv4-mapped one (RFC 4291 section 2.5.5.2) is the IPv4 address that it holds, as it is for
+/// everything in Kubernetes; `None`: it is none.
+pub fn parse_ip(text: &str) -> Option<IpAddr> {
+    text.parse().ok().map(|ip: IpAddr| ip.to_canonical())
+}
+
+/// A prefix of IPv4-mapped addresses is the prefix of the IPv4 addresses that they hold.
+fn canonical(net: IpNet) -> IpNet {
+    const MAPPED: u8 = 96; // ::ffff:0:0/96
+    let mapped = |net: Ipv6Net| {
+        let length = net.prefix_len().checked_sub(MAPPED)?;
+        Ipv4Net::new(net.network().to_ipv4_mapped()?, length).ok()
+    };
+    match net {
+        IpNet::V6(v6) => mapped(v6).map_or(net, IpNet::V4),
+        IpNet::V4(_) => net,
+    }
+}
+
 impl AddressRange {
-    /// Reads a CIDR (bits behind the prefix are masked off) or `first-last`.
+    /// Reads a CIDR (bits behind the prefix are masked off) or `first-last`; IPv4-mapped addresses count as IPv4.
     ///
     /// # Errors
     /// [`AddressError`] says what is expected instead.
@@ -45,10 +64,10 @@ impl AddressRange {
                 };
                 AddressError::Cidr(text.to_owned(), single)
             })?;
-            return Ok(Self::from(net));
+            return Ok(Self::from(canonical(net)));
         };
         let end = |text_of_end: &str| -> Result<IpAddr, AddressError> {
-            text_of_end.trim().parse().map_err(|_no_address| AddressError::Range(text.to_owned()))
+            parse_ip(text_of_end.trim()).ok_or_else(|| AddressError::Range(text.to_owned()))
         };
         let (first, last) = (end(first)?, end(last)?);
         if first.is_ipv4() != last.is_ipv4() {
@@ -167,6 +186,23 @@ mod tests {
         assert!(refused("192.0.2.1-fd00::1").contains("same family"));
         assert!(refused("fd00::1-192.0.2.1").contains("same family"));
         assert!(refused("192.0.2.9-192.0.2.1").contains("must not be above"));
+    }
+
+    #[test]
+    fn mapped_addresses_are_those_that_they_hold() {
+        for (written, meant) in [
+            ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+            ("::ffff:192.0.2.77/128", "192.0.2.77/32"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::ffff:192.0.2.10-::ffff:c000:214", "192.0.2.10-192.0.2.20"),
+            ("192.0.2.10-::ffff:192.0.2.20", "192.0.2.10-192.0.2.20"),
+            ("::fffe:0:0/95", "::fffe:0:0/95"),
+        ] {
+            assert_eq!(range(written).to_string(), meant, "{written}");
+        }
+        assert!(AddressRange::parse("::fffe:0:1-::ffff:192.0.2.1").is_err());
+        assert_eq!(parse_ip("::ffff:192.0.2.1"), Some(IpAddr::from([192, 0, 2, 1])));
+        assert_eq!(parse_ip("fe80::1%eth0"), None);
     }
 
     proptest! {

@@ -53,6 +53,7 @@ fn write_all(book: &mut Book, cluster: &mut Cluster) {
         book.written(&key, &status);
         if let Some(service) = cluster.services.get_mut(&key).map(Arc::make_mut) {
             service.ingress.clone_from(&status.ips);
+            service.ingress_has_more = false;
             if let Some(pool) = &status.pool {
                 let annotation = ferrolb_api::annotations::ALLOCATED_FROM_POOL.to_owned();
                 service.annotations.insert(annotation, pool.clone());

@@ -14,7 +14,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let Cli { args } = Cli::parse();
+    let Cli { args }: Cli = ferrolb_daemon::flags::parse();
     let result = if args.once { ferrolb_daemon::alone(once(&args)) } else { serve(&args).map(|()| Vec::new()) };
     match result {
         Ok(remarks) => {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ferrolb_api::annotations::{self, ADDRESS_POOL, ALLOW_SHARED_IP, LOAD_BALANCER_IPS};
+use ferrolb_config::addresses::parse_ip;
 use ferrolb_config::legacy::resource_name;
 use ferrolb_source::{Family, Service};
 use thiserror::Error;
@@ -50,12 +51,12 @@ pub(crate) fn addresses(service: &Service) -> Result<Addresses, RequestError> {
         (Some(_), Some(_)) => Err(RequestError::Both),
         (None, None) => Ok(Addresses::new()),
         (None, Some(text)) => {
-            let ip = text.trim().parse().map_err(|_none| RequestError::LoadBalancerIp(text.to_owned()))?;
+            let ip = parse_ip(text.trim()).ok_or_else(|| RequestError::LoadBalancerIp(text.to_owned()))?;
             Ok(Addresses::from_slice(&[ip]))
         }
         (Some(text), None) => {
             let parse = |part: &str| -> Result<IpAddr, RequestError> {
-                part.trim().parse().map_err(|_none| RequestError::Address(part.trim().to_owned()))
+                parse_ip(part.trim()).ok_or_else(|| RequestError::Address(part.trim().to_owned()))
             };
             let mut ips: Addresses = text.split(',').map(parse).collect::<Result<_, _>>()?;
             ips.sort_unstable();

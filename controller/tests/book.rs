@@ -75,6 +75,7 @@ impl World {
         if let Some(service) = self.cluster.services.get_mut(key) {
             let mut shown = (**service).clone();
             shown.ingress.clone_from(&status.ips);
+            shown.ingress_has_more = false;
             let annotation = ferrolb_api::annotations::ALLOCATED_FROM_POOL.to_owned();
             match &status.pool {
                 Some(pool) => shown.annotations.insert(annotation, pool.clone()),

@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ferrolb_controller::guard::{GuardArgs, guard};
+use ferrolb_controller::guard::guard;
 use ferrolb_daemon::server::{Handle, Limits, Server, read_body, response};
 use ferrolb_daemon::tls::TlsArgs;
-use ferrolb_daemon::{Access, Guard};
+use ferrolb_daemon::{Access, Guard, GuardArgs};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
@@ -94,7 +94,7 @@ async fn the_api_server_decides_who_may_get_metrics() {
 }
 
 #[tokio::test]
-async fn what_was_granted_is_believed_for_a_while_and_what_was_not_is_asked_again() {
+async fn what_was_said_is_believed_for_a_while_and_what_was_not_is_asked_again() {
     let running = start().await;
     for _ in 0..3 {
         assert_eq!(running.access("monitoring").await, Access::Granted);
@@ -103,6 +103,14 @@ async fn what_was_granted_is_believed_for_a_while_and_what_was_not_is_asked_agai
     for _ in 0..3 {
         assert_eq!(running.access("stranger").await, Access::Unauthenticated);
     }
+    assert_eq!(running.reviews.asked.lock().len(), 3);
+    for _ in 0..3 {
+        assert_eq!(running.access("nobody").await, Access::Forbidden);
+    }
     assert_eq!(running.reviews.asked.lock().len(), 5);
+    for _ in 0..3 {
+        assert_eq!(running.access("broken").await, Access::Unanswered);
+    }
+    assert_eq!(running.reviews.asked.lock().len(), 8);
     running.end().await;
 }

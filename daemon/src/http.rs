@@ -2,7 +2,6 @@
 //! over TLS to whoever a [`Guard`] admits.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,12 +11,12 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, Response, StatusCode};
 use prometheus::{Encoder, Registry, TextEncoder};
-use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::guard::{Access, Authorize, Guard};
 use crate::server::{Handle, Limits, Server, response};
 
 /// Monitoring asks seldom and has few mouths.
@@ -75,50 +74,6 @@ pub struct HttpError {
     flag: &'static str,
     #[source]
     source: std::io::Error,
-}
-
-/// Who may be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Whoever asked may know.
-    Granted,
-    /// Nobody known has asked.
-    Unauthenticated,
-    /// Whoever asked may not know.
-    Forbidden,
-    /// It could not be found out.
-    Unanswered,
-}
-
-/// Decides who may get a path by the bearer token that was sent.
-pub trait Authorize: Send + Sync {
-    /// Whether the owner of `token` may get `path`.
-    fn authorize(&self, token: String, path: String) -> Pin<Box<dyn Future<Output = Access> + Send + '_>>;
-}
-
-impl<F, A> Authorize for F
-where
-    F: Fn(String, String) -> A + Send + Sync,
-    A: Future<Output = Access> + Send + 'static,
-{
-    fn authorize(&self, token: String, path: String) -> Pin<Box<dyn Future<Output = Access> + Send + '_>> {
-        Box::pin(self(token, path))
-    }
-}
-
-/// How metrics are guarded where the network can reach them.
-#[derive(Clone)]
-pub struct Guard {
-    /// The TLS that is spoken.
-    pub tls: Arc<ServerConfig>,
-    /// Who gets an answer.
-    pub authorize: Arc<dyn Authorize>,
-}
-
-impl std::fmt::Debug for Guard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Guard").finish_non_exhaustive()
-    }
 }
 
 /// Serves metrics and health, each on its port (0: not at all) of the loopback address until `shutdown`.

@@ -1,6 +1,8 @@
 //! The same start, health, metrics and end for both daemons. Knows no word of what they are for.
 
 mod failure;
+pub mod flags;
+mod guard;
 mod http;
 mod life;
 mod logging;
@@ -10,7 +12,8 @@ pub mod tls;
 
 use clap::Args;
 pub use failure::{complain, remark, sentence};
-pub use http::{Access, Authorize, Guard, HttpError, Readiness, serve, serve_guarded};
+pub use guard::{Access, Authorize, Doorkeeper, Guard, GuardArgs, GuardError, guard};
+pub use http::{HttpError, Readiness, serve, serve_guarded};
 pub use life::{RuntimeError, alone, live};
 pub use logging::{LogLevel, init as init_logging};
 

@@ -62,6 +62,8 @@ pub struct Counters {
     pub conflicts_lost: u64,
     /// Claims that were not stored because the table is full.
     pub claims_refused: u64,
+    /// Facts that were not stored because too many nodes told theirs.
+    pub facts_refused: u64,
     /// Claims without a living owner that were forgotten.
     pub claims_forgotten: u64,
 }

@@ -46,11 +46,7 @@ impl NodeName {
 impl From<&str> for NodeName {
     /// Takes the name; what exceeds [`NodeName::MAX_LEN`] bytes is cut off.
     fn from(name: &str) -> Self {
-        let mut end = name.len().min(Self::MAX_LEN);
-        while !name.is_char_boundary(end) {
-            end = end.saturating_sub(1);
-        }
-        Self(Arc::from(name.get(..end).unwrap_or_default()))
+        Self(Arc::from(cut(name, Self::MAX_LEN)))
     }
 }
 
@@ -150,6 +146,15 @@ impl foca::Identity for Identity {
 /// becomes IPv4; flow information and scope are dropped, link-local gossip addresses are not supported.
 pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+/// As much of the beginning of `text` as fits `max` bytes.
+pub(crate) fn cut(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

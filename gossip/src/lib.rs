@@ -3,7 +3,8 @@
 //! Membership is SWIM (Das, Gupta, Motivala 2002, with suspicion and infection-style dissemination) as implemented by
 //! foca, with additions that bring detection below a second on small and lossy networks without false alarms: see
 //! [`Gossip`]. On top of it spreads a table of [`Claim`]s: which node announces which address. Who *should* claim is
-//! decided elsewhere; here claims are stored, spread, merged, and void when their owner is gone.
+//! decided elsewhere; here claims are stored, spread, merged, and void when their owner is gone. Beside that each node
+//! tells all others some [`Facts`] about itself.
 //!
 //! [`Gossip`] is a pure state machine: time comes in as `now`, randomness as a seed, datagrams as bytes. The feature
 //! `driver` adds a socket and a thread. Datagrams are encrypted and authenticated with a group key.
@@ -42,9 +43,11 @@ mod config;
 mod counters;
 #[cfg(feature = "driver")]
 pub mod driver;
+mod facts;
 mod identity;
 mod key;
 mod machine;
+mod notice;
 mod profile;
 mod seal;
 mod swim;
@@ -60,6 +63,7 @@ pub use self::config::Config;
 pub use self::counters::Counters;
 #[cfg(feature = "driver")]
 pub use self::driver::{DriverConfig, Error, Handle, spawn};
+pub use self::facts::Facts;
 pub use self::identity::{Identity, NodeName};
 pub use self::key::{Key, KeyError};
 pub use self::machine::{Gossip, Input, Output};

@@ -1,4 +1,4 @@
-//! The edge to foca: its configuration, what it wants done, and how claims ride on its datagrams.
+//! The edge to foca: its configuration, what it wants done, and how news ride on its datagrams.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -9,15 +9,15 @@ use std::time::Duration;
 use foca::{BroadcastHandler, Foca, Invalidates, Notification, PeriodicParams, PostcardCodec, Runtime, Timer};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
-use crate::identity::Identity;
+use crate::identity::{Identity, NodeName};
+use crate::notice::Notice;
 use crate::profile::Profile;
 use crate::seal::envelope::MAX_BODY;
 
 /// SWIM as we run it.
-pub(crate) type Swim = Foca<Identity, PostcardCodec, StdRng, ClaimRelay>;
+pub(crate) type Swim = Foca<Identity, PostcardCodec, StdRng, Relay>;
 
 /// A member that went down is remembered for this long, so that old news cannot bring it back.
 const REMOVE_DOWN_AFTER: Duration = Duration::from_secs(3600);
@@ -25,7 +25,7 @@ const REMOVE_DOWN_AFTER: Duration = Duration::from_secs(3600);
 /// How often random members are asked who else there is; repair that the digests make all but superfluous.
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// More claims than one datagram of 1184 bytes can hold, and the inbox is emptied after each. A full inbox would lose news
+/// More news than one datagram of 1184 bytes can hold, and the inbox is emptied after each. A full inbox would lose news
 /// that the next digest repairs.
 const INBOX: usize = 256;
 
@@ -61,20 +61,35 @@ pub(crate) enum Event {
     ProbeFailed(Identity),
 }
 
-/// An item of news that rides on foca's datagrams: a tag and a claim. Items with another tag are ignored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Item(u8, Claim);
+/// News that ride on foca's datagrams, each as an item of a tag and a record. Items with another tag are ignored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A claim.
+    Claim(Claim),
+    /// A part of what a node tells about itself.
+    Notice(Notice),
+}
 
 /// The tag of claims.
 const CLAIM: u8 = 1;
 
-/// Hands claims that came with foca's datagrams to the machine, which decides about them.
-pub(crate) struct ClaimRelay {
-    inbox: SyncSender<Claim>,
+/// The tag of notices.
+const NOTICE: u8 = 2;
+
+/// Longest item that can ride: beside it a datagram holds the longest header of foca, with two names of 253 bytes.
+const RIDE_MAX: usize = 512;
+
+/// Hands news that came with foca's datagrams to the machine, which decides about them.
+pub(crate) struct Relay {
+    inbox: SyncSender<News>,
 }
 
-/// Newer news about an address replaces older.
-pub(crate) struct About(IpAddr);
+/// Newer news about the same replaces older.
+#[derive(PartialEq, Eq)]
+pub(crate) enum About {
+    Address(IpAddr),
+    Node(NodeName, u8),
+}
 
 /// foca's settings for a profile.
 fn foca_config(profile: &Profile) -> foca::Config {
@@ -95,16 +110,40 @@ fn foca_config(profile: &Profile) -> foca::Config {
     }
 }
 
-/// SWIM at its start, and where the claims come out that its datagrams bring.
-pub(crate) fn new_swim(me: Identity, profile: &Profile, seed: u64) -> (Swim, Receiver<Claim>) {
-    let (inbox, claims) = sync_channel(INBOX);
+/// SWIM at its start, and where the news come out that its datagrams bring.
+pub(crate) fn new_swim(me: Identity, profile: &Profile, seed: u64) -> (Swim, Receiver<News>) {
+    let (inbox, news) = sync_channel(INBOX);
     let (config, rng) = (foca_config(profile), StdRng::seed_from_u64(seed));
-    (Swim::with_custom_broadcast(me, config, rng, PostcardCodec, ClaimRelay { inbox }), claims)
+    (Swim::with_custom_broadcast(me, config, rng, PostcardCodec, Relay { inbox }), news)
 }
 
-/// A claim as an item for foca.
-pub(crate) fn broadcast_item(claim: &Claim) -> Option<Vec<u8>> {
-    postcard::to_allocvec(&Item(CLAIM, claim.clone())).ok()
+// === impl News ===
+
+impl News {
+    /// As an item for foca; `None` when it is too long to ride.
+    pub(crate) fn encode(&self) -> Option<Vec<u8>> {
+        let item = match self {
+            Self::Claim(claim) => postcard::to_allocvec(&(CLAIM, claim)),
+            Self::Notice(notice) => postcard::to_allocvec(&(NOTICE, notice)),
+        };
+        item.ok().filter(|item| item.len() <= RIDE_MAX)
+    }
+
+    fn decode(item: &[u8]) -> Option<Self> {
+        let (tag, record) = item.split_first()?;
+        match *tag {
+            CLAIM => postcard::take_from_bytes(record).ok().map(|(claim, _rest)| Self::Claim(claim)),
+            NOTICE => postcard::take_from_bytes(record).ok().map(|(notice, _rest)| Self::Notice(notice)),
+            _ => None,
+        }
+    }
+
+    fn about(&self) -> About {
+        match self {
+            Self::Claim(claim) => About::Address(claim.vip),
+            Self::Notice(notice) => About::Node(notice.node.clone(), notice.part),
+        }
+    }
 }
 
 // === impl Effects ===
@@ -139,20 +178,20 @@ impl Runtime<Identity> for Effects {
     }
 }
 
-// === impl ClaimRelay ===
+// === impl Relay ===
 
-impl BroadcastHandler<Identity> for ClaimRelay {
+impl BroadcastHandler<Identity> for Relay {
     type Key = About;
     type Error = Infallible;
 
     fn receive_item(&mut self, data: &[u8], sender: Option<&Identity>) -> Result<Option<About>, Infallible> {
-        let Ok((Item(CLAIM, claim), _rest)) = postcard::take_from_bytes(data) else { return Ok(None) };
+        let Some(news) = News::decode(data) else { return Ok(None) };
         if sender.is_none() {
             // Added by the machine itself, which found it to be news.
-            return Ok(Some(About(claim.vip)));
+            return Ok(Some(news.about()));
         }
-        // When the inbox is full the claim is lost here and comes again with the next digest.
-        self.inbox.try_send(claim).ok();
+        // When the inbox is full this is lost here and comes again with the next digest.
+        self.inbox.try_send(news).ok();
         Ok(None)
     }
 }
@@ -161,6 +200,6 @@ impl BroadcastHandler<Identity> for ClaimRelay {
 
 impl Invalidates for About {
     fn invalidates(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self == other
     }
 }

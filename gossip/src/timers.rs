@@ -40,6 +40,8 @@ pub(crate) enum Task {
         /// The pause until they are told again.
         next: Duration,
     },
+    /// See whether flapping members have held out.
+    Calm,
     /// After leaving: ask a member what became of our addresses.
     Follow,
 }
@@ -106,6 +108,7 @@ impl Task {
             | Self::Ready
             | Self::Forget
             | Self::Concede { .. }
+            | Self::Calm
             | Self::Follow => 3,
         }
     }

@@ -1,9 +1,11 @@
 //! What a node knows about its cluster at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::claim::Claim;
+use crate::facts::Facts;
 use crate::identity::{Identity, NodeName};
 
 /// A claim that counts, and how often it was defended here.
@@ -17,7 +19,8 @@ pub struct Held {
     pub reasserted: u32,
 }
 
-/// What a node knows about its cluster at one moment: who is alive, and who claims which address.
+/// What a node knows about its cluster at one moment: who is alive, who claims which address, and what the members tell
+/// about themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// This node.
@@ -26,6 +29,13 @@ pub struct View {
     pub members: BTreeMap<NodeName, Identity>,
     /// For each address the claim that counts. It may be void: see [`View::owner`].
     pub claims: BTreeMap<IpAddr, Held>,
+    /// What the living members tell about themselves, each in its present life, this node included. Those that have told
+    /// nothing (yet) are not listed.
+    pub facts: BTreeMap<NodeName, Arc<Facts>>,
+    /// Nodes that were declared down three times in ten minutes, whether they are alive or not. They leave this set ten
+    /// minutes after the last time. A node that says itself that it leaves is not counted. Each member counts for itself,
+    /// so views may differ for a while.
+    pub flapping: BTreeSet<NodeName>,
     /// This node knows enough to claim addresses: it received the state of at least one member, or there is none.
     pub ready: bool,
     /// Rises with each change.
@@ -35,6 +45,19 @@ pub struct View {
 // === impl View ===
 
 impl View {
+    /// What a node knows when it starts: nothing but itself.
+    pub fn new(me: Identity) -> Self {
+        Self {
+            members: BTreeMap::from([(me.name.clone(), me.clone())]),
+            me,
+            claims: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            flapping: BTreeSet::new(),
+            ready: false,
+            version: 0,
+        }
+    }
+
     /// The node that owns `vip`: it claimed it, did not release it, and is alive in the life in which it claimed.
     pub fn owner(&self, vip: IpAddr) -> Option<&NodeName> {
         let claim = &self.claims.get(&vip)?.claim;

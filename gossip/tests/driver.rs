@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ferrolb_gossip::driver::KeyFileError;
-use ferrolb_gossip::{DriverConfig, Error, Handle, Key, Profile, View, spawn};
+use ferrolb_gossip::{DriverConfig, Error, Facts, Handle, Key, Profile, View, spawn};
 
 /// Only keeps a broken test from hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,6 +43,16 @@ async fn nodes_find_each_other_see_claims_and_leave() {
     let mut c = handles.pop().unwrap();
     let mut b = handles.pop().unwrap();
     let mut a = handles.pop().unwrap();
+
+    let facts = Facts {
+        interfaces: [("eth0".to_owned(), [2, 0, 0, 0, 0, 1])].into(),
+        draining: true,
+        version: "0.1.0".to_owned(),
+    };
+    a.tell(facts.clone()).await.unwrap();
+    for handle in [&mut a, &mut b, &mut c] {
+        seen(handle, |view| view.facts.get("a").is_some_and(|told| **told == facts)).await;
+    }
 
     a.claim(vec![vip]).await.unwrap();
     for handle in [&mut a, &mut b, &mut c] {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use ferrolb_api::annotations;
 use ferrolb_config::Labels;
+use ferrolb_config::addresses::parse_ip;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
@@ -160,6 +161,8 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// `status.loadBalancer.ingress[].ip`, in order.
     pub ingress: Vec<IpAddr>,
+    /// Whether more stands there than addresses that are announced: a name, a mode or ports of somebody else's.
+    pub ingress_has_more: bool,
 }
 
 impl Service {
@@ -193,7 +196,7 @@ impl Service {
             Some(list) if !list.is_empty() => list.iter().collect(),
             _ => spec.cluster_ip.iter().filter(|ip| !ip.is_empty()).collect(),
         };
-        let own: Vec<IpAddr> = written.iter().filter_map(|ip| ip.parse().ok()).collect();
+        let own: Vec<IpAddr> = written.iter().filter_map(|ip| parse_ip(ip)).collect();
         let cluster_families = if written.is_empty() && cluster_ips == ClusterIps::Defaulted {
             defaulted(&families, family_policy)
         } else {
@@ -228,14 +231,28 @@ impl Service {
             selector: spec.selector.unwrap_or_default(),
             ports: spec.ports.iter().flatten().map(port).collect(),
             ingress: service.status.as_ref().map(ingress).unwrap_or_default(),
+            ingress_has_more: service.status.as_ref().is_some_and(has_more),
         }
     }
 }
 
 /// The addresses of a Service's status; names and whatever else stands there are left out.
 pub fn ingress(status: &core::ServiceStatus) -> Vec<IpAddr> {
-    let list = status.load_balancer.as_ref().and_then(|balancer| balancer.ingress.as_ref());
-    list.into_iter().flatten().filter_map(|ingress| ingress.ip.as_ref()?.parse().ok()).collect()
+    entries(status).filter_map(|ingress| parse_ip(ingress.ip.as_ref()?)).collect()
+}
+
+/// Whether there is something that is no plain address. The API server itself adds the mode `VIP` to every address.
+fn has_more(status: &core::ServiceStatus) -> bool {
+    entries(status).any(|entry| {
+        entry.ip.as_deref().and_then(parse_ip).is_none()
+            || entry.hostname.as_ref().is_some_and(|name| !name.is_empty())
+            || entry.ip_mode.as_ref().is_some_and(|mode| mode != "VIP")
+            || entry.ports.as_ref().is_some_and(|ports| !ports.is_empty())
+    })
+}
+
+fn entries(status: &core::ServiceStatus) -> impl Iterator<Item = &core::LoadBalancerIngress> {
+    status.load_balancer.iter().filter_map(|balancer| balancer.ingress.as_ref()).flatten()
 }
 
 fn family(name: &str) -> Option<Family> {
@@ -278,7 +295,7 @@ pub fn project_endpoints(slice: &EndpointSlice) -> Option<(ObjectKey, Vec<Endpoi
         let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
         let serving = conditions.and_then(|conditions| conditions.serving).unwrap_or(false);
         Endpoint {
-            addresses: endpoint.addresses.iter().filter_map(|address| address.parse().ok()).collect(),
+            addresses: endpoint.addresses.iter().filter_map(|address| parse_ip(address)).collect(),
             node: endpoint.node_name.clone(),
             usable: ready || serving,
         }
@@ -313,7 +330,7 @@ impl Node {
         let cidrs = cidrs.or_else(|| spec.and_then(|spec| spec.pod_cidr.as_ref()).map(std::slice::from_ref));
         Self {
             labels: node.metadata.labels.clone().unwrap_or_default(),
-            internal_ips: internal.filter_map(|address| address.address.parse().ok()).collect(),
+            internal_ips: internal.filter_map(|address| parse_ip(&address.address)).collect(),
             pod_cidrs: cidrs.into_iter().flatten().filter_map(|cidr| cidr.parse().ok()).collect(),
             network_unavailable: conditions.iter().any(|c| c.type_ == "NetworkUnavailable" && c.status == "True"),
             drained: spec.is_some_and(|spec| {

@@ -1,26 +1,18 @@
 //! Whether the owner of a token may get a path: asked of the API server, as Kubernetes' own components do before they
 //! show their metrics.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use k8s_openapi::api::authorization::v1::{NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::PostParams;
 use kube::{Api, Client};
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
-use tokio::time::Instant;
 
 /// For one question.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// A permission is believed for this long: monitoring asks every few seconds, from every node.
-const BELIEVED: Duration = Duration::from_secs(60);
-/// And this many at a time; the oldest is forgotten first.
-const KEPT: usize = 32;
 
 /// What the owner of a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +36,10 @@ pub enum PermissionError {
     Api(&'static str, #[source] kube::Error),
 }
 
-/// Asks the API server for permissions; cheap to clone.
+/// Asks the API server for permissions, each time anew; cheap to clone.
 #[derive(Clone)]
 pub struct Permissions {
     client: Client,
-    /// Token and path, until when they are believed.
-    granted: Arc<Mutex<BTreeMap<(String, String), Instant>>>,
 }
 
 // === impl Permissions ===
@@ -57,25 +47,21 @@ pub struct Permissions {
 impl Permissions {
     /// Asks through `client`, whose own account has to be allowed to create `TokenReview` and `SubjectAccessReview`.
     pub fn new(client: Client) -> Self {
-        Self { client, granted: Arc::default() }
+        Self { client }
     }
 
     /// Whether the owner of `token` may get `path` (a path outside of the API, `/metrics` for example).
     ///
     /// # Errors
-    /// The API server has not said. Nothing is granted then that was not a minute ago.
-    pub async fn may_get(&self, token: &str, path: &str) -> Result<Permission, PermissionError> {
-        let key = (token.to_owned(), path.to_owned());
-        if self.granted.lock().get(&key).is_some_and(|until| Instant::now() < *until) {
-            return Ok(Permission::Granted);
-        }
-        let spec = TokenReviewSpec { token: Some(token.to_owned()), ..TokenReviewSpec::default() };
+    /// The API server has not said.
+    pub async fn may_get(self, token: String, path: String) -> Result<Permission, PermissionError> {
+        let spec = TokenReviewSpec { token: Some(token), ..TokenReviewSpec::default() };
         let review = self.ask("TokenReview", &TokenReview { spec, ..TokenReview::default() }).await?;
         let status = review.status.unwrap_or_default();
         let (Some(true), Some(user)) = (status.authenticated, status.user) else {
             return Ok(Permission::Unauthenticated);
         };
-        let attributes = NonResourceAttributes { path: Some(path.to_owned()), verb: Some("get".to_owned()) };
+        let attributes = NonResourceAttributes { path: Some(path), verb: Some("get".to_owned()) };
         let spec = SubjectAccessReviewSpec {
             extra: user.extra,
             groups: user.groups,
@@ -86,22 +72,7 @@ impl Permissions {
         };
         let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
         let allowed = self.ask("SubjectAccessReview", &review).await?.status.is_some_and(|status| status.allowed);
-        if !allowed {
-            return Ok(Permission::Forbidden);
-        }
-        self.remember(key);
-        Ok(Permission::Granted)
-    }
-
-    fn remember(&self, key: (String, String)) {
-        let now = Instant::now();
-        let mut granted = self.granted.lock();
-        granted.retain(|_, until| now < *until);
-        if granted.len() >= KEPT {
-            let oldest = granted.iter().min_by_key(|(_, until)| **until).map(|(key, _)| key.clone());
-            oldest.and_then(|oldest| granted.remove(&oldest));
-        }
-        granted.insert(key, now + BELIEVED);
+        Ok(if allowed { Permission::Granted } else { Permission::Forbidden })
     }
 
     async fn ask<K>(&self, what: &'static str, review: &K) -> Result<K, PermissionError>

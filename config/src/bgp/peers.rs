@@ -9,6 +9,7 @@ use ferrolb_api::v1beta2::{BGPPeerSpec, DynamicASN};
 
 use super::bfd::BfdProfile;
 use super::timers::{self, Timers};
+use crate::addresses::parse_ip;
 use crate::problem::{Class, Problem};
 use crate::resource::{Resource, SecretFacts, unique};
 use crate::selectors::{self, Labels, Selector, any_or_none};
@@ -282,7 +283,7 @@ impl Reader<'_> {
                 None
             }
             (Some(text), None) => {
-                let address = text.parse().ok().map(PeerEndpoint::Address);
+                let address = parse_ip(text).map(PeerEndpoint::Address);
                 if address.is_none() {
                     let message = format!(
                         "invalid BGPPeer address {text:?}: write an address such as 192.0.2.1 or 2001:db8::1, without \
@@ -306,7 +307,7 @@ impl Reader<'_> {
 
     fn source_address(&mut self) -> Option<IpAddr> {
         let text = said(self.resource.spec.source_address.as_ref())?;
-        let address = text.parse().ok();
+        let address = parse_ip(text);
         if address.is_none() {
             let message = format!("invalid source IP {text:?}: write an address of the node, such as 192.0.2.10");
             self.wrong("sourceAddress", text, message);

@@ -18,14 +18,32 @@ pub struct Status {
     pub pool: Option<String>,
 }
 
-impl Status {
-    /// What a Service shows.
-    pub(super) fn shown(service: &Service) -> Self {
-        Self { ips: service.ingress.clone(), pool: super::pool_annotation(service).map(str::to_owned) }
+/// What stands in a Service's status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) status: Status,
+    /// And something that nobody here has written, such as a name.
+    more: bool,
+}
+
+// === impl Shown ===
+
+impl Shown {
+    pub(super) fn by(service: &Service) -> Self {
+        let pool = super::pool_annotation(service).map(str::to_owned);
+        Self { status: Status { ips: service.ingress.clone(), pool }, more: service.ingress_has_more }
     }
 
+    /// Nothing of ours.
     pub(super) fn is_empty(&self) -> bool {
-        self.ips.is_empty() && self.pool.is_none()
+        self.status.ips.is_empty() && self.status.pool.is_none()
+    }
+}
+
+impl From<Status> for Shown {
+    /// What stands there once this was written: it replaces everything.
+    fn from(status: Status) -> Self {
+        Self { status, more: false }
     }
 }
 
@@ -36,7 +54,7 @@ pub(super) struct Entry {
     pub(super) ips: Addresses,
     pub(super) pool: Option<Arc<str>>,
     /// What the source has shown or a write has confirmed, where that is not what it should hold.
-    pub(super) behind: Option<Box<Status>>,
+    pub(super) behind: Option<Box<Shown>>,
     /// Whether it wants an address or one more.
     pub(super) waiting: bool,
     pub(super) told: Gists,
@@ -49,7 +67,8 @@ impl Entry {
     pub(super) fn new(service: Arc<Service>) -> Self {
         let ips = Addresses::from_slice(&service.ingress);
         let pool = super::pool_annotation(&service).map(Arc::from);
-        Self { service, ips, pool, behind: None, waiting: false, told: Gists::new() }
+        let behind = service.ingress_has_more.then(|| Box::new(Shown::by(&service)));
+        Self { service, ips, pool, behind, waiting: false, told: Gists::new() }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -58,12 +77,12 @@ impl Entry {
 
     /// What it shows and does not hold any more.
     pub(super) fn leaving(&self) -> Addresses {
-        let shown = self.behind.iter().flat_map(|status| status.ips.iter().copied());
+        let shown = self.behind.iter().flat_map(|shown| shown.status.ips.iter().copied());
         shown.filter(|ip| !self.ips.contains(ip)).collect()
     }
 
-    fn is(&self, status: &Status) -> bool {
-        self.ips.as_slice() == status.ips && self.pool.as_deref() == status.pool.as_deref()
+    fn is(&self, Shown { status, more }: &Shown) -> bool {
+        !more && self.ips.as_slice() == status.ips && self.pool.as_deref() == status.pool.as_deref()
     }
 
     /// Takes over what it is to hold from now on.
@@ -72,15 +91,15 @@ impl Entry {
         if self.ips.as_slice() == ips && self.pool.as_deref() == pool.map(AsRef::as_ref) {
             return;
         }
-        let before = self.behind.take().unwrap_or_else(|| Box::new(self.status()));
+        let before = self.behind.take().unwrap_or_else(|| Box::new(self.status().into()));
         self.ips = Addresses::from_slice(ips);
         self.pool = pool.cloned();
         self.behind = (!self.is(&before)).then_some(before);
     }
 
     /// Takes over what the source or a write shows.
-    pub(super) fn show(&mut self, status: &Status) {
-        self.behind = (!self.is(status)).then(|| Box::new(status.clone()));
+    pub(super) fn show(&mut self, shown: Shown) {
+        self.behind = (!self.is(&shown)).then(|| Box::new(shown));
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use entry::Status;
-use entry::{Entry, Turn};
+use entry::{Entry, Shown, Turn};
 use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{Config, Labels};
@@ -175,7 +175,9 @@ impl Book {
         pass.freed |= self.allocator.unreserve(key);
         let Some(entry) = self.entries.get_mut(key) else {
             if kind == Kind::Ours || (kind == Kind::Other && has_leftovers(service, self.class.as_deref())) {
-                self.entries.insert(Arc::clone(key), Entry::new(Arc::clone(service)));
+                let entry = Entry::new(Arc::clone(service));
+                mark(&mut self.unwritten, key, false, entry.behind.is_some());
+                self.entries.insert(Arc::clone(key), entry);
                 pass.dirty.push(turn(key, service));
             } else if kind == Kind::Foreign {
                 pass.foreign.push((Arc::clone(key), Arc::clone(service)));
@@ -186,12 +188,13 @@ impl Book {
             self.waiting.remove(&turn(key, &entry.service));
         }
         let was_behind = entry.behind.is_some();
-        let (shown, before) = (Status::shown(service), Status::shown(&entry.service));
-        let is_what_it_holds = shown.ips.as_slice() == entry.ips.as_slice();
+        let (shown, before) = (Shown::by(service), Shown::by(&entry.service));
+        let is_what_it_holds = shown.status.ips.as_slice() == entry.ips.as_slice();
+        let (is_ours, is_as_before) = (!shown.is_empty(), shown == before);
         // Only what the source has newly come to show is news: an older state may still be on its way here when a
         // newer one was already written.
-        if shown != before {
-            entry.show(&shown);
+        if !is_as_before {
+            entry.show(shown);
         }
         pass.eased |= !entry.ips.is_empty()
             && (sharing(&entry.service) != sharing(service) || entry.service.ports != service.ports);
@@ -200,8 +203,8 @@ impl Book {
         let mine = match kind {
             Kind::Ours => true,
             // What we wrote we take back; what somebody else has written there since is not ours to clear.
-            Kind::Foreign => !shown.is_empty() && (shown == before || is_what_it_holds),
-            Kind::Other => !shown.is_empty(),
+            Kind::Foreign => is_ours && (is_as_before || is_what_it_holds),
+            Kind::Other => is_ours,
         };
         if mine {
             mark(&mut self.unwritten, key, was_behind, entry.behind.is_some());
@@ -294,7 +297,7 @@ impl Book {
         mark(&mut self.unwritten, key, was_behind, entry.behind.is_some());
         self.leaving.set(key, entry.leaving());
         // Until the source shows that it is cleared, an old state of it may come again.
-        if !ours && entry.behind.is_none() && Status::shown(&entry.service).is_empty() {
+        if !ours && entry.behind.is_none() && Shown::by(&entry.service).is_empty() {
             self.drop_entry(key);
         }
     }

@@ -74,7 +74,7 @@ impl Book {
     /// What of a Service's status can be written now; `None`: nothing that does not stand there.
     fn writable(&self, entry: &Entry) -> Option<Status> {
         let status = entry.status();
-        let shown: &[IpAddr] = entry.behind.as_ref().map_or(&[], |behind| &behind.ips);
+        let shown: &[IpAddr] = entry.behind.as_ref().map_or(&[], |behind| &behind.status.ips);
         let new = |ip: &IpAddr| !shown.contains(ip);
         if !status.ips.iter().any(|ip| new(ip) && self.leaving.contains(*ip)) {
             return Some(status);
@@ -89,7 +89,7 @@ impl Book {
         self.under_way.remove(key);
         let Some(key) = self.entries.get_key_value(key).map(|(key, _)| Arc::clone(key)) else { return };
         let Some(entry) = self.entries.get_mut(&key) else { return };
-        entry.show(status);
+        entry.show(status.clone().into());
         self.leaving.set(&key, entry.leaving());
         self.again.remove(&key);
         if entry.behind.is_none() {

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ferrolb_config::Problem;
-use ferrolb_daemon::DaemonArgs;
+use ferrolb_daemon::{DaemonArgs, GuardArgs, GuardError};
 use ferrolb_source::{SourceError, WriteError};
 use thiserror::Error;
 
-use crate::guard::{GuardArgs, GuardError};
 use crate::webhook::{WebhookArgs, WebhookError};
 
 /// Flags of `ferrolb-controller`.

@@ -75,6 +75,50 @@ fn names_in_a_status_count_as_no_address_and_nothing_but_addresses_is_written() 
 }
 
 #[test]
+fn what_others_add_to_a_status_is_replaced_and_the_address_stays() {
+    for entry in
+        ["hostname: a.example", "ip: 10.0.0.0, hostname: a.example", "ip: nonsense", "ip: 10.0.0.0, ipMode: Proxy"]
+    {
+        let status = |ours: &str| format!("{V4}, status: {{loadBalancer: {{ingress: [{ours}{{{entry}}}]}}}}");
+        let mut world = World::new(POOLS);
+        world.put("web", V4);
+        world.settle().told.clear();
+        let ours = if entry.contains("10.0.0.0") { "" } else { "{ip: 10.0.0.0}, " };
+        world.put("web", &status(ours));
+        world.change("web", |service| {
+            service.annotations.insert("metallb.io/ip-allocated-from-pool".to_owned(), "default".to_owned());
+        });
+        assert!(world.has_more("web"), "{entry}");
+        world.settle();
+        assert_eq!((world.ips("web").as_str(), world.has_more("web")), ("10.0.0.0", false), "{entry}");
+        assert_eq!(world.told("web"), [], "{entry}");
+        // The same for a controller that finds it so.
+        world.change("web", |service| service.ingress_has_more = true);
+        world.restart();
+        assert_eq!((world.ips("web").as_str(), world.has_more("web")), ("10.0.0.0", false), "{entry}");
+    }
+}
+
+#[test]
+fn the_mode_that_the_api_server_adds_to_an_address_is_nobody_s_addition() {
+    let yaml = "{spec: {type: LoadBalancer}, status: {loadBalancer: {ingress: [{ip: 10.0.0.1, ipMode: VIP}]}}}";
+    let service = Service::project(&serde_yaml::from_str(yaml).unwrap(), Age::default(), ClusterIps::AsWritten);
+    assert!(!service.ingress_has_more);
+}
+
+#[test]
+fn a_mapped_address_that_is_asked_for_is_the_ipv4_address_that_it_holds() {
+    for (annotations, spec) in
+        [("metallb.io/loadBalancerIPs: '::ffff:10.0.0.7'", ""), ("", "loadBalancerIP: '::ffff:10.0.0.7'")]
+    {
+        let mut world = World::new(POOLS);
+        world.put("web", &asks(annotations, spec));
+        world.settle();
+        assert_eq!((world.ips("web").as_str(), world.reasons("web")), ("10.0.0.7", vec!["IPAllocated"]));
+    }
+}
+
+#[test]
 fn a_held_address_survives_a_request_that_nobody_understands() {
     let mut world = World::new(POOLS);
     world.put("web", V4);

@@ -103,6 +103,7 @@ impl World {
                 self.book.written(key, status);
                 self.change(&key.name, |service| {
                     service.ingress.clone_from(&status.ips);
+                    service.ingress_has_more = false;
                     match &status.pool {
                         Some(pool) => service.annotations.insert(ALLOCATED_FROM_POOL.to_owned(), pool.clone()),
                         None => service.annotations.remove(ALLOCATED_FROM_POOL),
@@ -122,6 +123,11 @@ impl World {
     /// The addresses of a Service, with a blank between them.
     pub(crate) fn ips(&self, name: &str) -> String {
         self.cluster.services[&key(name)].ingress.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether somebody has added something to its status.
+    pub(crate) fn has_more(&self, name: &str) -> bool {
+        self.cluster.services[&key(name)].ingress_has_more
     }
 
     pub(crate) fn pool_of(&self, name: &str) -> Option<&str> {

@@ -1,8 +1,8 @@
 //! The flags that say which TLS is spoken, with the names that Go gives to suites and curves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use rustls::crypto::ring::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::NoServerSessionStorage;
@@ -11,6 +11,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::tls::identity::{Current, Identity};
+
+static WARNED: Once = Once::new();
 
 /// The oldest version that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -31,11 +33,11 @@ pub struct TlsArgs {
     #[arg(long, value_enum, ignore_case = true, value_name = "VERSION", default_value = "VersionTLS13")]
     pub tls_min_version: TlsVersion,
     /// Cipher suites of TLS 1.2, by Go's names, separated by commas [default: every one that is known].
-    #[arg(long, value_delimiter = ',', value_name = "SUITES", default_value = "", hide_default_value = true)]
+    #[arg(long, action = ArgAction::Set, value_delimiter = ',', value_name = "SUITES", default_value = "", hide_default_value = true)]
     pub tls_cipher_suites: Vec<String>,
-    /// Curves for the key exchange by number, the preferred first, separated by commas: 23 P-256, 24 P-384, 29 X25519
-    /// [default: 29,23,24].
-    #[arg(long, value_delimiter = ',', value_name = "CURVES", default_value = "", hide_default_value = true)]
+    /// Curves for the key exchange by number, the preferred first, separated by commas: 23 P-256, 24 P-384, 29 X25519;
+    /// others that Go has are left out [default: 29,23,24].
+    #[arg(long, action = ArgAction::Set, value_delimiter = ',', value_name = "CURVES", default_value = "", hide_default_value = true)]
     pub tls_curve_preferences: Vec<String>,
 }
 
@@ -54,10 +56,12 @@ pub enum TlsError {
         /// As written.
         name: String,
     },
-    /// Unknown, or not available here.
-    #[error("--tls-curve-preferences: {name} is not available; available are 23 (P-256), 24 (P-384) and 29 (X25519)")]
+    /// No number of a curve.
+    #[error(
+        "--tls-curve-preferences: {name:?} is no known curve; available are 23 (P-256), 24 (P-384) and 29 (X25519)"
+    )]
     Curve {
-        /// As written, with its name where it has one.
+        /// As written.
         name: String,
     },
     /// The library refuses the combination.
@@ -110,10 +114,19 @@ impl TlsArgs {
         Ok(())
     }
 
+    /// Those that are not available here are left out; where nothing is left, the defaults stay.
     fn choose_curves(&self, provider: &mut CryptoProvider) -> Result<(), TlsError> {
-        let groups = given(&self.tls_curve_preferences).map(curve).collect::<Result<Vec<_>, _>>()?;
+        let curves = given(&self.tls_curve_preferences).map(curve).collect::<Result<Vec<_>, _>>()?;
+        let left_out: Vec<&str> = curves.iter().filter_map(|curve| curve.err()).collect();
+        let groups: Vec<_> = curves.into_iter().filter_map(Result::ok).collect();
         if !groups.is_empty() {
             provider.kx_groups = groups;
+        }
+        if !left_out.is_empty() {
+            let used: Vec<_> = provider.kx_groups.iter().map(|group| format!("{:?}", group.name())).collect();
+            let (left_out, used) = (left_out.join(", "), used.join(", "));
+            // Webhooks and metrics are served with the same flags; once is enough.
+            WARNED.call_once(|| tracing::warn!(left_out, used, "--tls-curve-preferences: not all are available"));
         }
         Ok(())
     }
@@ -138,23 +151,23 @@ fn available_suites() -> String {
     suites.map(|suite| go_name(*suite)).collect::<Vec<_>>().join(", ")
 }
 
-fn curve(text: &str) -> Result<&'static dyn SupportedKxGroup, TlsError> {
-    let unavailable = |name: &str| TlsError::Curve { name: name.to_owned() };
-    match text.parse::<u16>() {
+/// The curve of a number; `Err` within: its name, where it is one of Go's that is not available here.
+fn curve(text: &str) -> Result<Result<&'static dyn SupportedKxGroup, &'static str>, TlsError> {
+    Ok(match text.parse::<u16>() {
         Ok(23) => Ok(kx_group::SECP256R1),
         Ok(24) => Ok(kx_group::SECP384R1),
         Ok(29) => Ok(kx_group::X25519),
-        Ok(25) => Err(unavailable("25 (P-521)")),
-        Ok(4587) => Err(unavailable("4587 (SecP256r1MLKEM768)")),
-        Ok(4588) => Err(unavailable("4588 (X25519MLKEM768)")),
-        Ok(4589) => Err(unavailable("4589 (SecP384r1MLKEM1024)")),
-        Ok(_) | Err(_) => Err(unavailable(text)),
-    }
+        Ok(25) => Err("P-521"),
+        Ok(4587) => Err("SecP256r1MLKEM768"),
+        Ok(4588) => Err("X25519MLKEM768"),
+        Ok(4589) => Err("SecP384r1MLKEM1024"),
+        Ok(_) | Err(_) => return Err(TlsError::Curve { name: text.to_owned() }),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, FromArgMatches, Parser};
 
     use super::*;
 
@@ -209,19 +222,37 @@ mod tests {
         assert!(error.contains("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"), "{error}");
     }
 
-    #[test]
-    fn curves_come_in_the_order_given() {
-        let config = config(&["--tls-curve-preferences", "24, 29"]).unwrap();
-        let names: Vec<_> = config.crypto_provider().kx_groups.iter().map(|group| u16::from(group.name())).collect();
-        assert_eq!(names, [24, 29]);
+    fn curves(text: &str) -> Vec<u16> {
+        let config = config(&["--tls-curve-preferences", text]).unwrap();
+        config.crypto_provider().kx_groups.iter().map(|group| u16::from(group.name())).collect()
     }
 
     #[test]
-    fn curves_that_are_not_available_are_refused_by_name() {
-        for (text, name) in [("25", "P-521"), ("4588", "X25519MLKEM768"), ("7", "7"), ("X25519", "X25519")] {
-            let error = config(&["--tls-curve-preferences", text]).unwrap_err().to_string();
-            assert!(error.contains(name), "{error}");
+    fn curves_come_in_the_order_given() {
+        assert_eq!(curves("24, 29"), [24, 29]);
+    }
+
+    #[test]
+    fn curves_of_go_that_are_not_available_are_left_out() {
+        assert_eq!(curves("4588,29,25,23,4587"), [29, 23]);
+        for alone in ["25", "4587", "4588", "4589", "4588,25"] {
+            assert_eq!(curves(alone), [29, 23, 24], "{alone}: some curve has to be there");
         }
+    }
+
+    #[test]
+    fn what_is_no_curve_is_refused() {
+        for text in ["7", "X25519", "29,-1", "65536"] {
+            let error = config(&["--tls-curve-preferences", text]).unwrap_err().to_string();
+            assert!(error.contains(text.strip_prefix("29,").unwrap_or(text)), "{error}");
+        }
+    }
+
+    #[test]
+    fn of_a_flag_that_is_repeated_the_last_counts() {
+        let cli = Cli::command().args_override_self(true);
+        let matches = cli.get_matches_from(["test", "--tls-curve-preferences=23", "--tls-curve-preferences=24,29"]);
+        assert_eq!(Cli::from_arg_matches(&matches).unwrap().tls.tls_curve_preferences, ["24", "29"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::run::Order;
 use super::{Error, SharedView, Stopped};
 use crate::counters::Counters;
+use crate::facts::Facts;
 
 /// A running driver. Dropping it stops the thread without leaving the cluster, as a crash would.
 #[derive(Debug)]
@@ -60,6 +61,14 @@ impl Handle {
     /// When the thread has ended.
     pub async fn release(&self, vips: Vec<IpAddr>) -> Result<(), Stopped> {
         self.order(Order::Release(vips)).await
+    }
+
+    /// Tells all members these facts about this node, in place of those before. Telling the same again costs nothing.
+    ///
+    /// # Errors
+    /// When the thread has ended.
+    pub async fn tell(&self, facts: Facts) -> Result<(), Stopped> {
+        self.order(Order::Tell(facts)).await
     }
 
     /// Leaves the cluster: tells all members at once. The view goes on following the claims of successors for a second,

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{SharedView, now};
 use crate::counters::Counters;
+use crate::facts::Facts;
 use crate::machine::{Gossip, Input, Output};
 
 /// Datagrams that are read before timers get their turn. Reading until the socket is empty comes first, because what
@@ -27,6 +28,7 @@ pub(super) enum Order {
     Seeds(Vec<SocketAddr>),
     Claim(Vec<IpAddr>),
     Release(Vec<IpAddr>),
+    Tell(Facts),
     Leave,
 }
 
@@ -191,6 +193,7 @@ impl From<Order> for Input<'static> {
             Order::Seeds(seeds) => Self::Seeds(seeds),
             Order::Claim(vips) => Self::Claim(vips),
             Order::Release(vips) => Self::Release(vips),
+            Order::Tell(facts) => Self::Tell(facts),
             Order::Leave => Self::Leave,
         }
     }

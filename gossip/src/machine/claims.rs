@@ -4,17 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::{FORGET_INTERVAL, Gossip, lives};
+use super::{Gossip, lives};
 use crate::claim::Claim;
 use crate::identity::NodeName;
-use crate::swim::broadcast_item;
+use crate::swim::News;
 use crate::table::Offer;
 use crate::timers::Task;
 use crate::wire::{Message, Record, batches};
-
-/// How many claims ride on foca's datagrams at the same time. It sorts them for each datagram, so thousands would keep
-/// it busy. What exceeds this is repaired by the digests, a second later.
-const RIDING_MAX: usize = 512;
 
 /// When the winner is told of a lost claim for the second time; each further pause is twice as long.
 const CONCEDE_AGAIN: Duration = Duration::from_millis(100);
@@ -74,7 +70,7 @@ impl Gossip {
             self.tell_claims(&audience, &made);
         }
         for claim in &made {
-            self.spread(claim);
+            self.ride(&News::Claim(claim.clone()));
         }
     }
 
@@ -124,7 +120,7 @@ impl Gossip {
                     self.concede(now, lost, &claim.owner);
                 }
                 if is_news {
-                    self.spread(&claim);
+                    self.ride(&News::Claim(claim));
                 }
                 None
             }
@@ -143,7 +139,7 @@ impl Gossip {
             self.counters.conflicts_won += 1;
             self.table.reasserted(by.vip);
             self.view_changed = true;
-            self.spread(&by);
+            self.ride(&News::Claim(by.clone()));
         }
         (conflict || from == loser).then_some((loser, by))
     }
@@ -187,20 +183,10 @@ impl Gossip {
     }
 
     pub(super) fn forget_claims(&mut self, now: Instant) {
-        self.schedule(now, FORGET_INTERVAL, Task::Forget);
         let forgotten = self.table.forget(now);
         if forgotten > 0 {
             self.counters.claims_forgotten = self.counters.claims_forgotten.saturating_add(forgotten as u64);
             self.changed();
         }
-    }
-
-    /// Lets a claim ride on foca's datagrams until everybody has heard it: repairs what was lost of the direct news.
-    fn spread(&mut self, claim: &Claim) {
-        if self.left || self.swim.custom_broadcast_backlog() >= RIDING_MAX {
-            return;
-        }
-        let result = broadcast_item(claim).map_or(Ok(true), |item| self.swim.add_broadcast(&item));
-        self.count_refusal(&result.map(|_added| ()));
     }
 }

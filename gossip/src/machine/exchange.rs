@@ -54,18 +54,22 @@ impl Gossip {
     pub(super) fn sync(&mut self, now: Instant) {
         self.schedule(now, self.profile.sync_interval, Task::Sync);
         if let Some(peer) = self.any_of(&self.other_addresses()) {
-            let digest = Message::Digest(Digest { value: self.digest(), answer: true });
+            let facts = Some(self.facts_digest());
+            let digest = Message::Digest(Digest { value: self.digest(), answer: true, facts });
             self.transmit(peer, &digest);
         }
     }
 
     pub(super) fn hear_digest(&mut self, now: Instant, from: SocketAddr, theirs: &Digest) {
+        if theirs.answer && theirs.facts.is_some_and(|facts| facts != self.facts_digest()) {
+            self.send_inventory(from);
+        }
         let ours = self.digest();
         if theirs.value == ours {
             return;
         }
         if theirs.answer {
-            self.transmit(from, &Message::Digest(Digest { value: ours, answer: false }));
+            self.transmit(from, &Message::Digest(Digest { value: ours, answer: false, facts: None }));
         }
         self.pull(now, from);
     }

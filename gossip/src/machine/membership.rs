@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use foca::{Codec, Header, Identity as _, Member, PostcardCodec, State, Timer};
 
 use super::{Gossip, lives, readiness};
-use crate::identity::{Identity, canonical};
-use crate::swim::Event;
+use crate::identity::{Identity, NodeName, canonical};
+use crate::swim::{Event, News};
 use crate::timers::Task;
 use crate::wire::{Message, Record, Suspicion};
 
@@ -53,16 +53,27 @@ impl Gossip {
             // The one who told us that we are down is first to hear of our new life.
             self.invite(now, from);
         }
-        let relayed: Vec<Record> = self.relayed.try_iter().map(Record::fresh).collect();
-        self.hear_claims(now, from, relayed, true);
+        let mut claims = Vec::new();
+        for news in self.relayed.try_iter().collect::<Vec<_>>() {
+            match news {
+                News::Claim(claim) => claims.push(Record::fresh(claim)),
+                News::Notice(notice) => self.hear_notice(notice),
+            }
+        }
+        self.hear_claims(now, from, claims, true);
     }
 
     /// News about members that were sent directly.
-    pub(super) fn hear_records(&mut self, now: Instant, records: Vec<Member<Identity>>) {
+    pub(super) fn hear_records(&mut self, now: Instant, from: SocketAddr, records: Vec<Member<Identity>>) {
+        let leaves = |record: &&Member<Identity>| record.state() == State::Down && record.id().addr == from;
+        let leaving: Vec<NodeName> = records.iter().filter(leaves).map(|record| record.id().name.clone()).collect();
         let records = self.worth_applying(records);
         let result = self.swim.apply_many(records.into_iter(), true, &mut self.effects);
         self.count_refusal(&result);
         self.settle(now);
+        for node in leaving {
+            self.uncount_death(now, &node);
+        }
     }
 
     /// Drops the news that somebody unknown is down: it has no use, and would never die out between nodes that forget
@@ -143,6 +154,7 @@ impl Gossip {
             }
             Event::Down(member) => {
                 self.counters.members_down += 1;
+                self.count_death(now, &member.name);
                 if self.departed.len() >= DEPARTED_MAX {
                     self.departed.pop_front();
                 }
@@ -222,12 +234,13 @@ impl Gossip {
         }
     }
 
-    /// Tells the given members that we are alive, and our claims.
+    /// Tells the given members that we are alive, our claims and our facts.
     pub(super) fn present_ourselves(&mut self, to: &[SocketAddr]) {
         let alive = Message::Records(vec![Member::alive(self.me.clone())]);
         self.transmit_to_each(to, &alive);
         let ours: Vec<_> = self.table.claims().filter(|claim| self.is_ours(claim)).cloned().collect();
         self.tell_claims(to, &ours);
+        self.tell_own_facts(to);
     }
 
     pub(super) fn set_seeds(&mut self, now: Instant, seeds: Vec<SocketAddr>) {

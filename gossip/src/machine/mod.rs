@@ -5,10 +5,14 @@
 //! * [`hearing`](self::hearing): what a node that hears nobody keeps to itself;
 //! * [`exchange`](self::exchange): digests and transfers of the whole state;
 //! * [`claims`](self::claims): the claim table;
+//! * [`facts`](self::facts): what the members tell about themselves;
+//! * [`flapping`](self::flapping): who goes down again and again;
 //! * [`readiness`](self::readiness): when this node knows enough to claim.
 
 mod claims;
 mod exchange;
+mod facts;
+mod flapping;
 mod hearing;
 mod membership;
 mod readiness;
@@ -25,23 +29,31 @@ use rand::{RngExt, SeedableRng};
 
 use self::claims::Conceded;
 use self::exchange::Pulls;
+use self::facts::Own;
+use self::flapping::Flaps;
 use self::hearing::Hearing;
 use self::readiness::Readiness;
 use self::recovery::Company;
 use crate::claim::Claim;
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::facts::Facts;
 use crate::identity::{Identity, NodeName, canonical};
+use crate::notice::Board;
 use crate::profile::Profile;
 use crate::seal::{Channel, Opened};
-use crate::swim::{Effects, Swim, new_swim};
+use crate::swim::{Effects, News, Swim, new_swim};
 use crate::table::Table;
 use crate::timers::{Task, Timers};
 use crate::view::View;
 use crate::wire::{Message, Record, Unreadable};
 
-/// How often claims without owner are looked through.
+/// How often old claims and facts are looked through.
 const FORGET_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How much news rides on foca's datagrams at the same time. It sorts them for each datagram, so thousands would keep it
+/// busy. What exceeds this is repaired by the digests, a second later.
+const RIDING_MAX: usize = 512;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +71,8 @@ pub enum Input<'a> {
     Claim(Vec<IpAddr>),
     /// This node gives these addresses back. Those it does not own are ignored.
     Release(Vec<IpAddr>),
+    /// This node tells these facts about itself from now on, in place of those before.
+    Tell(Facts),
     /// This node leaves: all members are told at once. It never claims again, but the view goes on following the claims
     /// of the others.
     Leave,
@@ -103,7 +117,7 @@ pub struct Gossip {
     left: bool,
     swim: Swim,
     effects: Effects,
-    relayed: Receiver<Claim>,
+    relayed: Receiver<News>,
     channel: Channel,
     timers: Timers,
     rng: StdRng,
@@ -120,9 +134,14 @@ pub struct Gossip {
     hearing: Hearing,
     readiness: Readiness,
     table: Table,
+    own: Own,
+    board: Board,
+    flaps: Flaps,
     pulls: Pulls,
     /// Digest of the state; computed when it is asked for after a change.
     digest: Option<[u8; 16]>,
+    /// Likewise of the facts.
+    facts_digest: Option<u64>,
     outputs: VecDeque<Output>,
     view: Arc<View>,
     view_changed: bool,
@@ -140,7 +159,7 @@ impl Gossip {
         let profile = config.profile.sane();
         let (swim, relayed) = new_swim(me.clone(), &profile, rng.random());
         let members = BTreeMap::from([(me.name.clone(), me.clone())]);
-        let view = View { me: me.clone(), members: members.clone(), claims: BTreeMap::new(), ready: false, version: 0 };
+        let view = View::new(me.clone());
         let mut gossip = Self {
             swim,
             started: now,
@@ -162,8 +181,12 @@ impl Gossip {
             hearing: Hearing::new(now),
             readiness: Readiness::new(now),
             table: Table::default(),
+            own: Own::default(),
+            board: Board::default(),
+            flaps: Flaps::default(),
             pulls: Pulls::default(),
             digest: None,
+            facts_digest: None,
             outputs: VecDeque::new(),
             view: Arc::new(view),
             view_changed: false,
@@ -182,6 +205,7 @@ impl Gossip {
             Input::Seeds(seeds) => self.set_seeds(now, seeds),
             Input::Claim(vips) => self.claim(now, &vips),
             Input::Release(vips) => self.release(now, &vips),
+            Input::Tell(facts) => self.tell(now, facts),
             Input::Leave => self.leave(now),
         }
         self.settle(now);
@@ -213,6 +237,8 @@ impl Gossip {
             me: self.me.clone(),
             members: self.members.clone(),
             claims: self.table.held(),
+            facts: self.facts(),
+            flapping: self.flaps.flapping().clone(),
             ready: self.readiness.is_ready(),
             version: self.view.version.wrapping_add(1),
         });
@@ -253,8 +279,9 @@ impl Gossip {
             Task::Seed => self.invite_some_seed(now),
             Task::PullAgain { peer, serial } => self.pull_again(now, peer, serial),
             Task::Ready => self.review_readiness(now),
-            Task::Forget => self.forget_claims(now),
+            Task::Forget => self.forget(now),
             Task::Concede { next } => self.tell_winners(now, next),
+            Task::Calm => self.calm(now),
             Task::Follow => {}
         }
     }
@@ -289,10 +316,12 @@ impl Gossip {
             _ if self.left => {}
             Message::Swim(bytes) => self.hear_swim(now, from, &bytes),
             Message::Suspicion(suspicion) => self.refute(now, suspicion),
-            Message::Records(records) => self.hear_records(now, records),
+            Message::Records(records) => self.hear_records(now, from, records),
             Message::Outdated(known) => self.outdated(now, &known),
             Message::Digest(digest) => self.hear_digest(now, from, &digest),
             Message::Pull(after) => self.answer_pull(now, from, after),
+            Message::Notices(notices) => self.hear_notices(notices),
+            Message::Inventory(inventory) => self.hear_inventory(from, &inventory),
         }
     }
 
@@ -302,6 +331,22 @@ impl Gossip {
             self.invite(now, from);
         }
         self.pull_now(now, from);
+    }
+
+    /// Forgets what is of no use any more.
+    fn forget(&mut self, now: Instant) {
+        self.schedule(now, FORGET_INTERVAL, Task::Forget);
+        self.forget_claims(now);
+        self.forget_facts();
+    }
+
+    /// Lets news ride on foca's datagrams until everybody has heard them: repairs what was lost of the direct news.
+    fn ride(&mut self, news: &News) {
+        if self.left || self.swim.custom_broadcast_backlog() >= RIDING_MAX {
+            return;
+        }
+        let result = news.encode().map_or(Ok(true), |item| self.swim.add_broadcast(&item));
+        self.count_refusal(&result.map(|_added| ()));
     }
 
     fn transmit(&mut self, to: SocketAddr, message: &Message) {
@@ -348,6 +393,7 @@ impl Gossip {
     /// The state that digests cover changed, and with it the view.
     const fn changed(&mut self) {
         self.digest = None;
+        self.facts_digest = None;
         self.view_changed = true;
     }
 }

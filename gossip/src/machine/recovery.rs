@@ -128,6 +128,7 @@ impl Gossip {
             self.schedule(now, readiness::ALONE, Task::Ready);
         }
         self.review_members(now);
+        self.publish_own_facts();
         // They answer with a greeting, by which we know them again.
         self.present_ourselves(&known);
         if known.is_empty() {

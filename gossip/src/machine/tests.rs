@@ -5,9 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::key::Key;
+use crate::notice::Notice;
 use crate::seal::envelope::MAX_DATAGRAM;
 use crate::testing::{cases, origin};
-use crate::wire::{Cursor, Digest, Page, Suspicion};
+use crate::wire::{Cursor, Digest, Inventory, Page, Suspicion};
 
 fn addr(last: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, last], 7946))
@@ -125,6 +126,12 @@ fn cursors() -> impl Strategy<Value = Cursor> {
     ]
 }
 
+fn notices() -> impl Strategy<Value = Notice> {
+    let bytes = prop::collection::vec(any::<u8>(), 0..60);
+    (names(), numbers(), numbers(), 0..3_u8, 0..4_u8, bytes)
+        .prop_map(|(node, boot, number, part, parts, bytes)| Notice { node, boot, number, part, parts, bytes })
+}
+
 fn messages() -> impl Strategy<Value = Message> {
     let records = (claims(), any::<u32>()).prop_map(|(claim, lapsed_secs)| Record { claim, lapsed_secs });
     let page = (
@@ -141,7 +148,11 @@ fn messages() -> impl Strategy<Value = Message> {
         identities().prop_map(Message::Outdated),
         prop::collection::vec(claims(), 0..5).prop_map(Message::Claims),
         prop::collection::vec(claims(), 0..5).prop_map(Message::Conceded),
-        (any::<[u8; 16]>(), any::<bool>()).prop_map(|(value, answer)| Message::Digest(Digest { value, answer })),
+        (any::<[u8; 16]>(), any::<bool>(), any::<Option<u64>>())
+            .prop_map(|(value, answer, facts)| Message::Digest(Digest { value, answer, facts })),
+        prop::collection::vec(notices(), 0..4).prop_map(Message::Notices),
+        (numbers(), numbers(), prop::collection::vec(any::<[u8; 8]>(), 0..5), any::<bool>())
+            .prop_map(|(from, to, marks, answer)| Message::Inventory(Inventory { from, to, marks, answer })),
         cursors().prop_map(Message::Pull),
         page,
     ]

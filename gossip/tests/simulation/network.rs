@@ -14,9 +14,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrolb_gossip::{Config, Counters, Gossip, Input, Key, NodeName, Output, Profile, View};
+use ferrolb_gossip::{Config, Counters, Facts, Gossip, Input, Key, NodeName, Output, Profile, View};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+/// The group key of all simulated clusters.
+pub(crate) const KEY: [u8; 32] = [42; 32];
+
+/// Their cluster id.
+pub(crate) const CLUSTER: &str = "test";
 
 /// 2023-11-14, in milliseconds.
 pub(crate) const EPOCH_MS: u64 = 1_700_000_000_000;
@@ -74,6 +80,8 @@ enum Event {
 /// A datagram as it was seen on the wire.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
+    /// When it arrives, since the start.
+    pub(crate) at: Duration,
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) bytes: Vec<u8>,
@@ -84,9 +92,11 @@ pub(crate) struct Sim {
     pub(crate) start: Instant,
     pub(crate) loss: f64,
     pub(crate) seeds_known: bool,
-    /// Keeps every datagram when set.
+    /// Keeps every datagram that arrives when set.
     pub(crate) record: bool,
     pub(crate) seen: Vec<Seen>,
+    /// With what the machines began, in order.
+    pub(crate) configs: Vec<Config>,
     pub(crate) largest: usize,
     pub(crate) packets: u64,
     /// Pairs of nodes that were alive when somebody lost sight of them.
@@ -115,6 +125,7 @@ impl Sim {
             seeds_known: true,
             record: false,
             seen: Vec::new(),
+            configs: Vec::new(),
             largest: 0,
             packets: 0,
             false_downs: Vec::new(),
@@ -125,7 +136,7 @@ impl Sim {
             queue: BinaryHeap::new(),
             events: 0,
             lives: 0,
-            cluster_id: "test".to_owned(),
+            cluster_id: CLUSTER.to_owned(),
             rng: StdRng::seed_from_u64(seed),
         }
     }
@@ -155,12 +166,13 @@ impl Sim {
             advertise: node.addr(),
             profile: Profile::default(),
             cluster_id: self.cluster_id.clone(),
-            key: Key::from_bytes([42; 32]),
+            key: Key::from_bytes(KEY),
             boot,
             session: self.rng.random(),
             seed: self.rng.random(),
         };
         self.lives += 1;
+        self.configs.push(config.clone());
         let gossip = Gossip::new(config, self.now);
         let machine = Machine { gossip, life: self.lives, paused_until: None, held: Vec::new(), woken: None };
         self.machines.insert(node, machine);
@@ -206,6 +218,17 @@ impl Sim {
         let now = self.now;
         self.machines.get_mut(&node).unwrap().gossip.handle(now, input);
         self.flush(node);
+    }
+
+    /// The node tells its version; that is enough to tell facts apart.
+    pub(crate) fn tell(&mut self, node: Node, version: &str) {
+        self.input(node, Input::Tell(Facts { version: version.to_owned(), ..Facts::default() }));
+    }
+
+    /// All nodes know what `node` tells.
+    pub(crate) fn all_were_told(&self, node: Node, version: &str) -> bool {
+        let told = |at: &Node| self.view(*at).facts.get(&node.name()).is_some_and(|facts| facts.version == version);
+        self.nodes().iter().all(told)
     }
 
     pub(crate) fn claim(&mut self, node: Node, vips: &[IpAddr]) {
@@ -373,9 +396,6 @@ impl Sim {
     fn send(&mut self, from: Node, to: SocketAddr, bytes: Vec<u8>) {
         self.largest = self.largest.max(bytes.len());
         self.packets += 1;
-        if self.record {
-            self.seen.push(Seen { from: from.addr(), to, bytes: bytes.clone() });
-        }
         let Some(target) = Node::at(to) else { return };
         let cut = self.side.get(&from) != self.side.get(&target) || self.deaf.contains(&target);
         if cut || self.rng.random_range(0.0..1.0) < self.loss {
@@ -383,6 +403,9 @@ impl Sim {
         }
         let latency = Duration::from_micros(self.rng.random_range(100..500));
         let at = self.now + latency;
+        if self.record {
+            self.seen.push(Seen { at: at - self.start, from: from.addr(), to, bytes: bytes.clone() });
+        }
         self.schedule(at, Event::Datagram { to: target, from: from.addr(), bytes });
     }
 

@@ -108,7 +108,7 @@ fn invitation(key: [u8; 32], cluster_id: &str) -> Seen {
     let mut gossip = Gossip::new(config, now);
     gossip.handle(now, Input::Seeds(vec![Node(0).addr()]));
     match gossip.poll() {
-        Some(Output::Send { to, bytes }) => Seen { from: Node(99).addr(), to, bytes },
+        Some(Output::Send { to, bytes }) => Seen { at: secs(0), from: Node(99).addr(), to, bytes },
         other => unreachable!("an invitation is sent, not {other:?}"),
     }
 }

@@ -33,7 +33,7 @@ impl Plan {
     /// For every run of the tests: within about a minute.
     pub const SHORT: Self = Self { restarts: 6, take_overs: 1, hand_overs: 1, freezes: 0, outages: 1 };
     /// For a soak: about half an hour.
-    pub const LONG: Self = Self { restarts: 100, take_overs: 40, hand_overs: 10, freezes: 10, outages: 20 };
+    pub const LONG: Self = Self { restarts: 100, take_overs: 50, hand_overs: 10, freezes: 10, outages: 20 };
 
     pub(super) fn faults(&self, rng: &mut StdRng) -> Vec<Fault> {
         let Self { restarts, take_overs, hand_overs, freezes, outages } = *self;

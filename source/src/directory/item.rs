@@ -91,6 +91,7 @@ impl Item {
 pub(super) fn with_status(manifest: &Service, status: &Service) -> Service {
     let mut service = manifest.clone();
     service.ingress.clone_from(&status.ingress);
+    service.ingress_has_more = status.ingress_has_more;
     match status.annotations.get(ALLOCATED_FROM_POOL) {
         Some(pool) => service.annotations.insert(ALLOCATED_FROM_POOL.to_owned(), pool.clone()),
         None => service.annotations.remove(ALLOCATED_FROM_POOL),

@@ -147,7 +147,7 @@ fn prefer(wanted: &Wanted, load: &BTreeMap<NodeName, usize>, elected: &mut BTree
         let Some(entry) = elected.get_mut(vip) else { continue };
         let Some(standing) = entry.owner.as_ref().and_then(|owner| eligible.get(owner)) else { continue };
         let Some(best) = eligible.values().min() else { continue };
-        if best.preference < standing.preference && !best.drained {
+        if best.preference < standing.preference && !best.drained && !best.flapping {
             let to = by_load(eligible, *vip, load, wanted.len()).into_iter().next();
             let cause = Cause::Preference(best.preference.0);
             entry.upgrade = to.map(|to| Upgrade { to, cause });

@@ -27,7 +27,7 @@ fn a_preference_comes_before_rank_and_load_and_a_drained_node_last_of_all() {
     let mut nodes = eligible(&["node-a", "node-b", "node-c"]);
     let vip = "10.0.0.1".parse().unwrap();
     let load = [(NodeName::from("node-a"), 50)].into();
-    let standing = |drained, weight| Standing { drained, preference: Reverse(weight) };
+    let standing = |drained, weight| Standing { drained, preference: Reverse(weight), ..Standing::default() };
     nodes.insert("node-a".into(), standing(false, 10));
     nodes.insert("node-b".into(), standing(true, 100));
     let names: Vec<String> = by_load(&nodes, vip, &load, 51).iter().map(ToString::to_string).collect();

@@ -18,6 +18,8 @@ use super::{Reason, Snapshot, Strategy};
 pub(super) struct Standing {
     /// It is being emptied. Never under [`Strategy::Metallb`].
     pub(super) drained: bool,
+    /// It was declared down again and again lately. Never under [`Strategy::Metallb`].
+    pub(super) flapping: bool,
     /// The sum of the weights of all preferences for it.
     pub(super) preference: Reverse<i32>,
 }
@@ -84,8 +86,10 @@ pub(super) fn assess(snapshot: &Snapshot, config: &Config, key: &ObjectKey, serv
         if !snapshot.can_announce_on(name, &allowed) {
             return Err(Reason::NoUsableInterface { allowed });
         }
+        let balanced = snapshot.options.strategy == Strategy::Balanced;
         Ok(Standing {
-            drained: snapshot.options.strategy == Strategy::Balanced && snapshot.is_drained(name, node),
+            drained: balanced && snapshot.is_drained(name, node),
+            flapping: balanced && snapshot.view.flapping.contains(name),
             preference: Reverse(covering.iter().map(|ad| ad.weight(&node.labels)).sum()),
         })
     };
@@ -157,23 +161,25 @@ fn union<'a>(all: impl Iterator<Item = &'a Interfaces>) -> Interfaces {
 impl Snapshot {
     /// Whether a node has an interface to announce on. One that has not told of its interfaces counts as having one.
     fn can_announce_on(&self, node: &NodeName, allowed: &Interfaces) -> bool {
-        if *node != self.me {
-            return true;
-        }
-        let Some(usable) = &self.ground.interfaces else { return true };
-        match allowed {
-            Interfaces::All => !usable.is_empty(),
-            Interfaces::Named(names) => names.iter().any(|name| usable.contains(name)),
+        let suits = |name: &String| match allowed {
+            Interfaces::All => true,
+            Interfaces::Named(names) => names.contains(name),
+        };
+        if *node == self.me {
+            self.ground.interfaces.as_ref().is_none_or(|usable| usable.iter().any(suits))
+        } else {
+            self.view.facts.get(node).is_none_or(|facts| facts.interfaces.keys().any(suits))
         }
     }
 
-    /// Whether a node is being emptied, as its Node object says.
-    fn is_drained(&self, _name: &NodeName, node: &Node) -> bool {
-        node.drained
+    /// Whether a node is being emptied, as its Node object or itself says.
+    fn is_drained(&self, name: &NodeName, node: &Node) -> bool {
+        node.drained || self.view.facts.get(name).is_some_and(|facts| facts.draining)
     }
 
     /// Whether a hardware address is one of a node's. One that has not told of its interfaces may have any.
-    pub(crate) fn is_of(&self, _node: &NodeName, _mac: [u8; 6]) -> bool {
-        true
+    pub(crate) fn is_of(&self, node: &NodeName, mac: [u8; 6]) -> bool {
+        let facts = self.view.facts.get(node);
+        facts.is_none_or(|facts| facts.interfaces.values().any(|address| *address == mac))
     }
 }

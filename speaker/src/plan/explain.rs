@@ -102,11 +102,16 @@ fn summarise(
         .into_iter()
         .map(|node| {
             let hindrance = assessment.node(&node);
-            let drained = matches!(assessment.nodes.get(&node), Some(Ok(standing)) if standing.drained);
+            let standing = assessment.nodes.get(&node).and_then(|verdict| verdict.as_ref().ok());
             let reason = match &hindrance {
                 Some(reason) => reason.to_string(),
                 None if owner.as_ref() == Some(&node) => "announces it".to_owned(),
-                None if drained => "stands by, last of all: it is being emptied".to_owned(),
+                None if standing.is_some_and(|standing| standing.flapping) => {
+                    "stands by, after the others: it was declared down again and again".to_owned()
+                }
+                None if standing.is_some_and(|standing| standing.drained) => {
+                    "stands by, last of all: it is being emptied".to_owned()
+                }
                 None => "stands by".to_owned(),
             };
             NodeVerdict { node: node.to_string(), eligible: hindrance.is_none(), reason }

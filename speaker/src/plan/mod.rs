@@ -157,7 +157,8 @@ impl NodePlan {
         }
         let me = Some(&snapshot.me);
         let lost = |reason: &Reason| matches!(reason, Reason::NoUsableInterface { .. });
-        if outgoing.as_ref() == me && group.members.iter().any(|c| c.assessment.node(&snapshot.me).is_some_and(|r| lost(&r)))
+        if outgoing.as_ref() == me
+            && group.members.iter().any(|c| c.assessment.node(&snapshot.me).is_some_and(|r| lost(&r)))
         {
             self.releases.push(vip);
         }
@@ -200,9 +201,7 @@ fn judge(snapshot: &Snapshot, candidate: &Candidate<'_>, claim: IpAddr, elected:
     let successor = elected.successors.first();
     match &elected.owner {
         Some(owner) if *owner == snapshot.me => Reason::Owner,
-        Some(owner) if snapshot.turns.lingering.get(&claim) == Some(owner) => {
-            Reason::HandingOver { to: owner.clone() }
-        }
+        Some(owner) if snapshot.turns.lingering.get(&claim) == Some(owner) => Reason::HandingOver { to: owner.clone() },
         Some(owner) => mine.unwrap_or(Reason::OwnedBy { owner: owner.clone() }),
         None => match (&elected.outgoing, successor, mine) {
             // Better the old one than none, until a successor has claimed.

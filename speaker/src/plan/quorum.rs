@@ -81,7 +81,9 @@ pub(super) fn seen(snapshot: &Snapshot, advertisements: &[&L2Advertisement]) -> 
     }
     let nodes = snapshot.cluster.nodes.iter();
     let mut possible = nodes
-        .filter(|(_, node)| !is_excluded(snapshot, node) && advertisements.iter().any(|ad| ad.covers_node(&node.labels)))
+        .filter(|(_, node)| {
+            !is_excluded(snapshot, node) && advertisements.iter().any(|ad| ad.covers_node(&node.labels))
+        })
         .map(|(name, _)| snapshot.view.members.contains_key(name.as_str()))
         .peekable();
     let first = possible.peek().copied().unwrap_or(false);

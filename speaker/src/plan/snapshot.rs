@@ -81,11 +81,9 @@ impl Snapshot {
     ) -> Self {
         let identity = |name: &NodeName| Identity::new(name.clone(), SocketAddr::from(([0, 0, 0, 0], 0)), 1);
         let view = View {
-            me: identity(&me),
             members: members.iter().map(|name| (name.clone(), identity(name))).collect(),
-            claims: BTreeMap::new(),
             ready: true,
-            version: 0,
+            ..View::new(identity(&me))
         };
         Self {
             me,

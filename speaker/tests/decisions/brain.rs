@@ -46,4 +46,3 @@ fn a_refused_configuration_leaves_the_last_good_one_in_force() {
     assert!(!brain.is_stale());
     assert!(brain.plan().l2.is_empty(), "the new address has to be claimed first");
 }
-

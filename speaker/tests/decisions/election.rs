@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ferrolb_source::Node;
+use ferrolb_source::{Node, ObjectKey};
 use ferrolb_speaker::Strategy;
 use ferrolb_speaker::plan::first_election;
 
-use crate::world::{World, name, vip};
+use crate::world::{World, endpoints, name, service, vip};
 
 #[test]
 fn the_best_ranked_claims_and_announces_only_then() {

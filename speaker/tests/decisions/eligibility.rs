@@ -154,8 +154,7 @@ fn a_service_without_endpoints_does_not_keep_another_from_its_shared_address() {
 #[test]
 fn services_that_share_any_address_have_one_owner() {
     let mut world = World::new();
-    world.cluster.resources.pools[0].spec =
-        serde_yaml::from_str("addresses: [10.0.0.0/24, 'fd00::/120']").unwrap();
+    world.cluster.resources.pools[0].spec = serde_yaml::from_str("addresses: [10.0.0.0/24, 'fd00::/120']").unwrap();
     world.config = Arc::new(ferrolb_config::parse(&world.cluster.resources).config);
     world.serve("web", "10.0.0.1}, {ip: 'fd00::1'");
     world.serve("six", "'fd00::1'");

@@ -127,7 +127,7 @@ fn balance_is_restored_one_address_at_a_time_and_only_in_calm() {
     let mut world = World::new();
     world.options.rebalance = true;
     world.cluster.services.clear();
-    let ips: Vec<String> = (1..=9).map(|number| format!("10.0.0.{number}")).collect();
+    let ips: Vec<String> = (1..=12).map(|number| format!("10.0.0.{number}")).collect();
     for (number, ip) in ips.iter().enumerate() {
         world.serve(&format!("s{number}"), ip);
         world.claim_for(ip.parse().unwrap(), ["node-a", "node-b"][number % 2], 1);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ferrolb_source::ObjectKey;
 use ferrolb_speaker::brain::Input;
 use ferrolb_speaker::plan::{Options, plan};
-use ferrolb_speaker::{Brain, NodePlan, PartitionPolicy, Strategy};
+use ferrolb_speaker::{Brain, NodePlan, PartitionPolicy};
 use proptest::prelude::*;
 
 use crate::world::{World, endpoints, name, service, start};
@@ -32,12 +32,24 @@ struct Drawn {
     near: bool,
 }
 
-fn drawn() -> impl proptest::strategy::Strategy<Value = Drawn> {
-    (prop::bool::weighted(0.8), prop::bool::weighted(0.2), prop::bool::weighted(0.1), prop::bool::weighted(0.1), any::<bool>())
-        .prop_map(|(alive, drained, excluded, unavailable, near)| Drawn { alive, drained, excluded, unavailable, near })
+fn drawn() -> impl Strategy<Value = Drawn> {
+    (
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.1),
+        any::<bool>(),
+    )
+        .prop_map(|(alive, drained, excluded, unavailable, near)| Drawn {
+            alive,
+            drained,
+            excluded,
+            unavailable,
+            near,
+        })
 }
 
-fn served() -> impl proptest::strategy::Strategy<Value = Served> {
+fn served() -> impl Strategy<Value = Served> {
     ((1..12_u8, prop::option::of(1..4_u8)), any::<bool>(), prop::collection::vec(any::<bool>(), NODES.len()))
         .prop_map(|(ips, local, endpoints)| Served { ips, local, endpoints })
 }
@@ -87,7 +99,7 @@ prop_compose! {
             world.claim_for(IpAddr::from([10, 0, 0, ip]), NODES[owner], 1);
         }
         world.options = Options {
-            strategy: if metallb { Strategy::Metallb } else { Strategy::Balanced },
+            strategy: if metallb { ferrolb_speaker::Strategy::Metallb } else { ferrolb_speaker::Strategy::Balanced },
             rebalance,
             ..Options::default()
         };
@@ -121,8 +133,14 @@ fn settle(world: &mut World) -> BTreeMap<&'static str, NodePlan> {
     panic!("addresses move for ever");
 }
 
+/// 48 cases each; `PROPTEST_CASES` says otherwise.
+fn cases() -> ProptestConfig {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_some() { config } else { ProptestConfig { cases: 48, ..config } }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn at_rest_every_address_has_exactly_one_owner_if_anybody_may_announce_it(mut world in worlds()) {

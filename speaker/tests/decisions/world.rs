@@ -1,6 +1,5 @@
 //! The cluster of the tests: three nodes, one Service, and what can happen to them.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,17 +11,17 @@ use ferrolb_speaker::brain::{Input, Output};
 use ferrolb_speaker::plan::{Ground, Options, Turns, plan};
 use ferrolb_speaker::{Brain, NodePlan, Snapshot};
 
-pub const VIP: &str = "10.0.0.1"; // ranked node-b, node-a, node-c
+pub(crate) const VIP: &str = "10.0.0.1"; // ranked node-b, node-a, node-c
 
-pub fn name(text: &str) -> NodeName {
+pub(crate) fn name(text: &str) -> NodeName {
     NodeName::from(text)
 }
 
-pub fn vip() -> IpAddr {
+pub(crate) fn vip() -> IpAddr {
     VIP.parse().unwrap()
 }
 
-pub fn resources(l2: &str) -> Resources {
+pub(crate) fn resources(l2: &str) -> Resources {
     Resources {
         pools: vec![Resource {
             origin: Origin::resource("IPAddressPool", "lb", "default"),
@@ -40,7 +39,7 @@ pub fn resources(l2: &str) -> Resources {
     }
 }
 
-pub fn service(spec: &str, ip: &str) -> Service {
+pub(crate) fn service(spec: &str, ip: &str) -> Service {
     let yaml = format!(
         "{{metadata: {{name: web, labels: {{app: web}}}}, spec: {{type: LoadBalancer, clusterIP: 10.96.0.1, {spec}}}, \
          status: {{loadBalancer: {{ingress: [{{ip: {ip}}}]}}}}}}"
@@ -48,28 +47,29 @@ pub fn service(spec: &str, ip: &str) -> Service {
     Service::project(&serde_yaml::from_str(&yaml).unwrap(), Age::default(), ClusterIps::AsWritten)
 }
 
-pub fn endpoints(text: &str) -> Vec<ferrolb_source::Endpoint> {
+pub(crate) fn endpoints(text: &str) -> Vec<ferrolb_source::Endpoint> {
     let yaml = format!(
         "{{metadata: {{name: web, labels: {{kubernetes.io/service-name: web}}}}, addressType: IPv4, endpoints: {text}}}"
     );
     project_endpoints(&serde_yaml::from_str(&yaml).unwrap()).unwrap().1
 }
 
-pub fn web() -> ObjectKey {
+pub(crate) fn web() -> ObjectKey {
     ObjectKey::new("default", "web")
 }
 
-pub struct World {
-    pub cluster: Cluster,
-    pub config: Arc<Config>,
-    pub view: View,
-    pub options: Options,
-    pub ground: Ground,
-    pub turns: Turns,
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) cluster: Cluster,
+    pub(crate) config: Arc<Config>,
+    pub(crate) view: View,
+    pub(crate) options: Options,
+    pub(crate) ground: Ground,
+    pub(crate) turns: Turns,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut cluster = Cluster { resources: resources("{}"), ..Cluster::default() };
         for node in ["node-a", "node-b", "node-c"] {
             cluster.nodes.insert(node.to_owned(), Arc::new(Node::default()));
@@ -78,44 +78,42 @@ impl World {
         cluster.endpoints.insert(web(), Arc::new(endpoints("[{addresses: [10.244.0.1], nodeName: node-c}]")));
         let identity = |node: &str| Identity::new(name(node), "192.0.2.1:7946".parse().unwrap(), 1);
         let view = View {
-            me: identity("node-a"),
             members: ["node-a", "node-b", "node-c"].map(|node| (name(node), identity(node))).into(),
-            claims: BTreeMap::new(),
             ready: true,
-            version: 0,
+            ..View::new(identity("node-a"))
         };
         let config = Arc::new(parse(&cluster.resources).config);
         Self { cluster, config, view, options: Options::default(), ground: Ground::default(), turns: Turns::default() }
     }
 
-    pub fn l2(&mut self, yaml: &str) {
+    pub(crate) fn l2(&mut self, yaml: &str) {
         self.cluster.resources = resources(yaml);
         self.config = Arc::new(parse(&self.cluster.resources).config);
     }
 
-    pub fn claim(&mut self, owner: &str, epoch: u64) {
+    pub(crate) fn claim(&mut self, owner: &str, epoch: u64) {
         self.claim_for(vip(), owner, epoch);
     }
 
-    pub fn claim_for(&mut self, vip: IpAddr, owner: &str, epoch: u64) {
+    pub(crate) fn claim_for(&mut self, vip: IpAddr, owner: &str, epoch: u64) {
         let claim = Claim { vip, epoch, owner: name(owner), boot: 1, released: false };
         self.view.claims.insert(vip, Held { claim, reasserted: 0 });
     }
 
     /// Changes a Node object.
-    pub fn node(&mut self, name: &str, edit: impl FnOnce(&mut Node)) {
+    pub(crate) fn node(&mut self, name: &str, edit: impl FnOnce(&mut Node)) {
         edit(Arc::make_mut(self.cluster.nodes.get_mut(name).unwrap()));
     }
 
     /// A Service of its own address, announced from everywhere.
-    pub fn serve(&mut self, name: &str, ip: &str) {
+    pub(crate) fn serve(&mut self, name: &str, ip: &str) {
         let key = ObjectKey::new("default", name);
         self.cluster.services.insert(key.clone(), Arc::new(service("", ip)));
         self.cluster.endpoints.insert(key, Arc::new(endpoints("[{addresses: [10.244.0.1]}]")));
     }
 
     /// A brain of `me` that has seen all of this, and the outputs so far.
-    pub fn brain(&self, me: &str, now: Instant) -> (Brain, Vec<Output>) {
+    pub(crate) fn brain(&self, me: &str, now: Instant) -> (Brain, Vec<Output>) {
         let mut brain = Brain::new(name(me), self.options.clone(), Arc::new(self.view.clone()));
         brain.handle(now, Input::Cluster(Arc::new(self.cluster.clone())));
         let outputs = drain(&mut brain);
@@ -123,12 +121,12 @@ impl World {
     }
 
     /// Shows a brain the claims and members as they are now.
-    pub fn show(&self, brain: &mut Brain, now: Instant) -> Vec<Output> {
+    pub(crate) fn show(&self, brain: &mut Brain, now: Instant) -> Vec<Output> {
         brain.handle(now, Input::View(Arc::new(self.view.clone())));
         drain(brain)
     }
 
-    pub fn snapshot(&self, me: &str) -> Snapshot {
+    pub(crate) fn snapshot(&self, me: &str) -> Snapshot {
         Snapshot {
             me: name(me),
             options: self.options.clone(),
@@ -140,36 +138,35 @@ impl World {
         }
     }
 
-    pub fn plan(&self, me: &str) -> NodePlan {
+    pub(crate) fn plan(&self, me: &str) -> NodePlan {
         plan(&self.snapshot(me))
     }
 
-    pub fn code(&self, me: &str) -> &'static str {
+    pub(crate) fn code(&self, me: &str) -> &'static str {
         self.plan(me).verdicts[0].reason.code()
     }
 
-    pub fn edit(&mut self, spec: &str) {
+    pub(crate) fn edit(&mut self, spec: &str) {
         self.cluster.services.insert(web(), Arc::new(service(spec, VIP)));
     }
 }
 
-
-pub fn drain(brain: &mut Brain) -> Vec<Output> {
+pub(crate) fn drain(brain: &mut Brain) -> Vec<Output> {
     std::iter::from_fn(|| brain.poll()).collect()
 }
 
 /// The addresses that are claimed.
-pub fn claimed(outputs: &[Output]) -> Vec<IpAddr> {
+pub(crate) fn claimed(outputs: &[Output]) -> Vec<IpAddr> {
     let claims = outputs.iter().filter_map(|output| if let Output::Claim(vips) = output { Some(vips) } else { None });
     claims.flatten().copied().collect()
 }
 
 /// What is answered for.
-pub fn answers(brain: &Brain) -> Vec<IpAddr> {
+pub(crate) fn answers(brain: &Brain) -> Vec<IpAddr> {
     brain.plan().l2.iter().map(|announcement| announcement.vip).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the start of virtual time")]
-pub fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     Instant::now()
 }

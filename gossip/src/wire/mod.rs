@@ -1,7 +1,12 @@
 //! The messages inside sealed datagrams.
 //!
-//! The kind byte selects the message. Kind 0 is a datagram of foca as it is; the others are postcard records. A reader
-//! ignores kinds that it does not know and bytes behind those it does, so that later versions can add both.
+//! The kind byte selects the message. Kind 0 is a datagram of foca as it is, on which tagged items ride (see
+//! [`swim`](crate::swim)); the others are postcard records, behind which [extension items](extension) may follow. A
+//! reader ignores kinds, items and tags that it does not know, so that later versions can add to each. What is there
+//! already never changes: records of an earlier version stay readable, and kinds, cursors and tags keep their meaning.
+
+mod batch;
+pub(crate) mod extension;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
 use crate::identity::Identity;
+use crate::notice::Notice;
 use crate::seal::envelope::MAX_BODY;
+
+pub(crate) use self::batch::{Batch, batches};
 
 const SWIM: u8 = 0;
 const SUSPICION: u8 = 1;
@@ -21,6 +29,11 @@ const DIGEST: u8 = 5;
 const PULL: u8 = 6;
 const PAGE: u8 = 7;
 const CONCEDED: u8 = 8;
+const NOTICES: u8 = 9;
+const INVENTORY: u8 = 10;
+
+/// Extension item of a digest: [`Digest::facts`].
+const FACTS_DIGEST: u8 = 1;
 
 /// A message of one node to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +56,10 @@ pub(crate) enum Message {
     Pull(Cursor),
     /// One page of state.
     Page(Page),
+    /// What nodes tell about themselves.
+    Notices(Vec<Notice>),
+    /// Which facts the sender knows.
+    Inventory(Inventory),
 }
 
 /// A message that cannot be acted upon.
@@ -66,6 +83,23 @@ pub(crate) struct Suspicion {
 pub(crate) struct Digest {
     pub(crate) value: [u8; 16],
     /// The receiver shall answer with its own digest when it differs.
+    pub(crate) answer: bool,
+    /// Stands for the facts of all members that the sender knows. Travels as an extension item; earlier versions, which
+    /// know no facts, send none.
+    #[serde(skip)]
+    pub(crate) facts: Option<u64>,
+}
+
+/// The facts that the sender knows among those whose marks lie in a range: the receiver answers with what is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Inventory {
+    /// First mark of the range.
+    pub(crate) from: u64,
+    /// Last mark of the range.
+    pub(crate) to: u64,
+    /// The marks in the range, in order.
+    pub(crate) marks: Vec<[u8; 8]>,
+    /// The receiver shall answer with its own inventory when it misses something.
     pub(crate) answer: bool,
 }
 
@@ -107,6 +141,25 @@ impl Record {
     }
 }
 
+// === impl Digest ===
+
+impl Digest {
+    fn encode(&self) -> postcard::Result<Vec<u8>> {
+        let mut out = postcard::to_allocvec(self)?;
+        if let Some(facts) = self.facts {
+            extension::write(&mut out, FACTS_DIGEST, &facts.to_be_bytes());
+        }
+        Ok(out)
+    }
+
+    fn decode(body: &[u8]) -> Result<Self, Unreadable> {
+        let (mut digest, rest): (Self, _) = read_with_rest(body)?;
+        let facts = extension::items(rest).find(|(tag, _)| *tag == FACTS_DIGEST);
+        digest.facts = facts.and_then(|(_, item)| item.first_chunk()).map(|mark| u64::from_be_bytes(*mark));
+        Ok(digest)
+    }
+}
+
 // === impl Message ===
 
 impl Message {
@@ -119,9 +172,11 @@ impl Message {
             Self::Outdated(known) => (OUTDATED, postcard::to_allocvec(known)),
             Self::Claims(claims) => (CLAIMS, postcard::to_allocvec(claims)),
             Self::Conceded(claims) => (CONCEDED, postcard::to_allocvec(claims)),
-            Self::Digest(digest) => (DIGEST, postcard::to_allocvec(digest)),
+            Self::Digest(digest) => (DIGEST, digest.encode()),
             Self::Pull(cursor) => (PULL, postcard::to_allocvec(cursor)),
             Self::Page(page) => (PAGE, postcard::to_allocvec(page)),
+            Self::Notices(notices) => (NOTICES, postcard::to_allocvec(notices)),
+            Self::Inventory(inventory) => (INVENTORY, postcard::to_allocvec(inventory)),
         };
         body.ok().filter(|body| body.len() <= MAX_BODY).map(|body| (kind, body))
     }
@@ -135,65 +190,22 @@ impl Message {
             OUTDATED => read(&body).map(Self::Outdated),
             CLAIMS => read(&body).map(Self::Claims),
             CONCEDED => read(&body).map(Self::Conceded),
-            DIGEST => read(&body).map(Self::Digest),
+            DIGEST => Digest::decode(&body).map(Self::Digest),
             PULL => read(&body).map(Self::Pull),
             PAGE => read(&body).map(Self::Page),
+            NOTICES => read(&body).map(Self::Notices),
+            INVENTORY => read(&body).map(Self::Inventory),
             _ => Err(Unreadable::Kind),
         }
     }
 }
 
-/// Splits items into messages that each fit a datagram.
-pub(crate) fn batches<T: Clone + Serialize>(items: &[T]) -> Vec<Vec<T>> {
-    let mut batches = Vec::new();
-    let mut batch = Batch::new(MAX_BODY);
-    for item in items {
-        if !batch.push(item.clone()) {
-            batches.push(std::mem::replace(&mut batch, Batch::new(MAX_BODY)).items);
-            // An item that does not fit an empty batch fits nowhere.
-            batch.push(item.clone());
-        }
-    }
-    batches.push(batch.items);
-    batches.retain(|batch| !batch.is_empty());
-    batches
-}
-
-/// Items that together, with their count, stay within a number of bytes.
-pub(crate) struct Batch<T> {
-    pub(crate) items: Vec<T>,
-    room: usize,
-}
-
-/// Bytes that the count of items may take: a varint up to 16 383.
-const COUNT_LEN: usize = 2;
-
-// === impl Batch ===
-
-impl<T: Serialize> Batch<T> {
-    pub(crate) const fn new(room: usize) -> Self {
-        Self { items: Vec::new(), room: room.saturating_sub(COUNT_LEN) }
-    }
-
-    /// Adds the item if it fits.
-    pub(crate) fn push(&mut self, item: T) -> bool {
-        let Ok(bytes) = postcard::to_allocvec(&item) else { return false };
-        let Some(room) = self.room.checked_sub(bytes.len()) else { return false };
-        self.room = room;
-        self.items.push(item);
-        true
-    }
-
-    pub(crate) const fn room(&self) -> usize {
-        self.room
-    }
-}
-
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Unreadable> {
-    match postcard::take_from_bytes(body) {
-        Ok((value, _rest)) => Ok(value),
-        Err(_postcard) => Err(Unreadable::Content),
-    }
+    read_with_rest(body).map(|(value, _rest)| value)
+}
+
+fn read_with_rest<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<(T, &'a [u8]), Unreadable> {
+    postcard::take_from_bytes(body).or(Err(Unreadable::Content))
 }
 
 #[cfg(test)]
@@ -225,7 +237,10 @@ mod tests {
             Message::Outdated(me.clone()),
             Message::Claims(vec![claim(1, "a"), claim(2, "b")]),
             Message::Conceded(vec![claim(1, "a")]),
-            Message::Digest(Digest { value: [7; 16], answer: true }),
+            Message::Digest(Digest { value: [7; 16], answer: true, facts: Some(1 << 40) }),
+            Message::Digest(Digest { value: [7; 16], answer: false, facts: None }),
+            Message::Notices(Notice::of(&me.name, 5, 1, b"facts")),
+            Message::Inventory(Inventory { from: 0, to: u64::MAX, marks: vec![[1; 8]], answer: true }),
             Message::Pull(Cursor::Member(me.addr)),
             Message::Page(Page {
                 after: Cursor::Start,
@@ -237,7 +252,7 @@ mod tests {
             let (kind, mut body) = message.encode().unwrap();
             assert_eq!(Message::decode(kind, body.clone()), Ok(message.clone()));
             if kind != SWIM {
-                body.extend_from_slice(b"what a later version appends");
+                extension::write(&mut body, 99, b"what a later version appends");
                 assert_eq!(Message::decode(kind, body), Ok(message));
             }
         }
@@ -249,23 +264,11 @@ mod tests {
         assert_eq!(Message::decode(CLAIMS, vec![200]), Err(Unreadable::Content));
     }
 
-    #[test]
-    fn batches_fit_datagrams_and_lose_nothing() {
-        let name = "n".repeat(NodeName::MAX_LEN);
-        let claims: Vec<Claim> = (0..200_u8).map(|last| claim(last, &name)).collect();
-        let batches = batches(&claims);
-        assert!(batches.len() > 10);
-        for batch in &batches {
-            assert!(Message::Claims(batch.clone()).encode().is_some());
-        }
-        assert_eq!(batches.concat(), claims);
-    }
-
     proptest! {
         #![proptest_config(cases())]
 
         #[test]
-        fn reading_arbitrary_bytes_never_panics(kind in 0..10_u8, body in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn reading_arbitrary_bytes_never_panics(kind in 0..12_u8, body in prop::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(message) = Message::decode(kind, body) {
                 // Whatever was read can be written again or is refused.
                 if let Some((kind, body)) = message.encode() {

@@ -138,11 +138,10 @@ pub(super) fn interfaces(snapshot: &Snapshot, config: &Config, service: &Service
     let labels = node(snapshot, &snapshot.me).map(|node| &node.labels);
     let advertisements = advertisements(config, service).unwrap_or_default();
     let covers = |ad: &&L2Advertisement| labels.is_none_or(|labels| ad.covers_node(labels));
-    match union(advertisements.into_iter().filter(covers).map(|ad| &ad.interfaces)) {
-        // A node that only hands over may be covered by none any more: it goes on where it was.
-        Interfaces::Named(names) if names.is_empty() => Interfaces::All,
-        interfaces => interfaces,
-    }
+    let interfaces = union(advertisements.into_iter().filter(covers).map(|ad| &ad.interfaces));
+    // A node that only hands over may be covered by none any more: it goes on where it was.
+    let none = matches!(&interfaces, Interfaces::Named(names) if names.is_empty());
+    if none { Interfaces::All } else { interfaces }
 }
 
 fn union<'a>(all: impl Iterator<Item = &'a Interfaces>) -> Interfaces {

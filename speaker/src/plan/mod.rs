@@ -243,10 +243,7 @@ fn announce(
 /// Where nothing but an interface is missing, everywhere, the best ranked of the nodes concerned tells of it.
 fn failed(snapshot: &Snapshot, candidate: &Candidate<'_>, claim: IpAddr) -> Option<Interfaces> {
     let nodes = &candidate.assessment.nodes;
-    let allowed = match nodes.get(&snapshot.me)? {
-        Err(Reason::NoUsableInterface { allowed }) => allowed,
-        _ => return None,
-    };
+    let Err(Reason::NoUsableInterface { allowed }) = nodes.get(&snapshot.me)? else { return None };
     let lacks = |verdict: &Result<_, Reason>| matches!(verdict, Err(Reason::NoUsableInterface { .. }));
     let concerned = nodes.iter().filter(|(_, verdict)| lacks(verdict)).map(|(node, _)| node);
     let speaker = concerned.min_by_key(|node| rank(node, claim))?;

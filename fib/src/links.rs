@@ -3,6 +3,7 @@
 mod announcing;
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -33,6 +34,16 @@ pub struct Link {
     pub master: Option<u32>,
     /// Its addresses with the length of their prefix, in order.
     pub addresses: Vec<IpNet>,
+}
+
+impl Link {
+    /// Its first link-local IPv6 address (RFC 4291 §2.5.6).
+    pub fn link_local(&self) -> Option<Ipv6Addr> {
+        self.addresses.iter().find_map(|address| match address.addr() {
+            IpAddr::V6(address) => address.is_unicast_link_local().then_some(address),
+            IpAddr::V4(_) => None,
+        })
+    }
 }
 
 /// What happened to a link.

@@ -1,5 +1,5 @@
-//! Sockets, clock and thread around an [`Announcer`]: one `AF_PACKET` socket per interface, with a filter in the kernel
-//! so that only packets that concern us wake the process.
+//! Sockets, clock and thread around an [`Announcer`]: an `AF_PACKET` socket per interface and family, with a filter
+//! in the kernel so that only packets that concern us wake the process.
 //!
 //! Everything runs on one operating system thread with an event loop of its own, so that a busy speaker cannot delay an
 //! answer. State goes in and comes out as the latest truth, never as a queue:
@@ -8,15 +8,17 @@
 //!   Handle ──Desired──> worker ──Observed──> whoever looks
 //!                         │ └────Heard─────> the one receiver, bounded
 //!                         v
-//!                 Announcer <──> ports, one socket each
+//!                 Announcer <──> ports, one per interface and family
 //! ```
 //!
 //! Needs `CAP_NET_RAW` in the network namespace of the thread that calls [`spawn`].
 
 mod error;
+mod groups;
 mod handle;
 mod observed;
 mod port;
+mod stall;
 mod sys;
 mod worker;
 
@@ -32,7 +34,7 @@ pub use self::observed::{InterfaceStatus, Observed};
 
 use self::handle::Desired;
 use self::worker::Worker;
-use crate::announcer::{Announcer, Config, Heard};
+use crate::announcer::{Config, Heard};
 
 /// How many claims may wait for the receiver. Taking over 1,000 addresses makes their successor speak 2,000 times in the
 /// first second; when full, the newest are dropped and counted in [`Observed::heard_dropped`].
@@ -50,7 +52,7 @@ pub fn spawn(config: Config) -> Result<(Handle, mpsc::Receiver<Heard>), SpawnErr
     let (desired, desired_rx) = watch::channel(Desired::default());
     let (observed_tx, observed) = watch::channel(std::sync::Arc::default());
     let (heard_tx, heard) = mpsc::channel(HEARD_CAPACITY);
-    let worker = Worker::new(Announcer::new(config), desired_rx, observed_tx, heard_tx, cancel.clone());
+    let worker = Worker::new(config, desired_rx, observed_tx, heard_tx, cancel.clone());
     thread::Builder::new()
         .name("l2".to_owned())
         .spawn(move || runtime.block_on(worker.run()))

@@ -11,6 +11,7 @@ use super::{SharedView, now};
 use crate::counters::Counters;
 use crate::facts::Facts;
 use crate::machine::{Gossip, Input, Output};
+use crate::ring::KeyRing;
 
 /// Datagrams that are read before timers get their turn. Reading until the socket is empty comes first, because what
 /// waits there may refute what a timer would decide; but a flood must not keep the timers from running.
@@ -29,6 +30,7 @@ pub(super) enum Order {
     Claim(Vec<IpAddr>),
     Release(Vec<IpAddr>),
     Tell(Facts),
+    Keys(KeyRing),
     Leave,
 }
 
@@ -194,6 +196,7 @@ impl From<Order> for Input<'static> {
             Order::Claim(vips) => Self::Claim(vips),
             Order::Release(vips) => Self::Release(vips),
             Order::Tell(facts) => Self::Tell(facts),
+            Order::Keys(keys) => Self::Keys(keys),
             Order::Leave => Self::Leave,
         }
     }

@@ -41,6 +41,7 @@ use crate::facts::Facts;
 use crate::identity::{Identity, NodeName, canonical};
 use crate::notice::Board;
 use crate::profile::Profile;
+use crate::ring::KeyRing;
 use crate::seal::{Channel, Opened};
 use crate::swim::{Effects, News, Swim, new_swim};
 use crate::table::Table;
@@ -56,7 +57,7 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(30);
 const RIDING_MAX: usize = 512;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// A datagram was received. `from` must be the address that the sender advertises.
     Datagram {
@@ -73,6 +74,8 @@ pub enum Input<'a> {
     Release(Vec<IpAddr>),
     /// This node tells these facts about itself from now on, in place of those before.
     Tell(Facts),
+    /// These are the group keys from now on.
+    Keys(KeyRing),
     /// This node leaves: all members are told at once. It never claims again, but the view goes on following the claims
     /// of the others.
     Leave,
@@ -205,6 +208,7 @@ impl Gossip {
             Input::Seeds(seeds) => self.set_seeds(now, seeds),
             Input::Claim(vips) => self.claim(now, &vips),
             Input::Release(vips) => self.release(now, &vips),
+            Input::Keys(keys) => self.channel.set_keys(&keys),
             Input::Tell(facts) => self.tell(now, facts),
             Input::Leave => self.leave(now),
         }

@@ -20,7 +20,7 @@ fn config(last: u8) -> Config {
         advertise: addr(last),
         profile: Profile::default(),
         cluster_id: "test".to_owned(),
-        key: Key::from_bytes([5; 32]),
+        keys: Key::from_bytes([5; 32]).into(),
         boot: 1_700_000_000_000,
         session: [last; 16],
         seed: 1,

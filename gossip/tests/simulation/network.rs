@@ -166,7 +166,7 @@ impl Sim {
             advertise: node.addr(),
             profile: Profile::default(),
             cluster_id: self.cluster_id.clone(),
-            key: Key::from_bytes(KEY),
+            keys: Key::from_bytes(KEY).into(),
             boot,
             session: self.rng.random(),
             seed: self.rng.random(),

@@ -103,7 +103,7 @@ fn replay(version: u32) -> (Vec<String>, Vec<String>, Gossip) {
         advertise: Node(0).addr(),
         profile: Profile::default(),
         cluster_id: CLUSTER.to_owned(),
-        key: Key::from_bytes(KEY),
+        keys: Key::from_bytes(KEY).into(),
         boot: EPOCH_MS,
         session: unhex(session).try_into().unwrap(),
         seed: 1,

@@ -44,7 +44,10 @@ pub(super) fn ports(links: &Links) -> Vec<Port> {
         let usable = match (exclusion, address) {
             (Some(exclusion), _) => Err(exclusion.to_string()),
             (None, None) => Err("has no Ethernet address".to_owned()),
-            (None, Some(mac)) => Ok(Interface { name: link.name.clone(), index: link.index, mac, up: true }),
+            (None, Some(mac)) => {
+                let (name, link_local) = (link.name.clone(), link.link_local());
+                Ok(Interface { name, index: link.index, mac, up: true, link_local })
+            }
         };
         let mac = address.map_or_else(String::new, |mac| mac.to_string());
         Port { name: link.name.clone(), mac, usable }
@@ -83,5 +86,6 @@ pub(super) fn announcement(announcement: &Announcement) -> ferrolb_l2::Announcem
             Interfaces::Named(names) => ferrolb_l2::Interfaces::Named(names.clone()),
         },
         reasserted: announcement.reasserted,
+        fresh: false,
     }
 }

@@ -108,7 +108,8 @@ async fn open(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: CancellationTok
 
 fn l2_config(args: &SpeakerArgs) -> ferrolb_l2::Config {
     let seed = args.node_name.bytes().fold(0u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    ferrolb_l2::Config { refresh: Duration::from_secs(args.gratuitous_arp_interval), seed }
+    let refresh = Duration::from_secs(args.gratuitous_arp_interval);
+    ferrolb_l2::Config { refresh, seed, ..ferrolb_l2::Config::default() }
 }
 
 fn gossip_config(args: &SpeakerArgs, address: SocketAddr, key: Key) -> Result<DriverConfig, RunError> {

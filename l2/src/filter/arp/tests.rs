@@ -7,8 +7,8 @@ use pnet_base::MacAddr;
 use proptest::prelude::*;
 
 use super::*;
-use crate::filter::MAX_INSTRUCTIONS;
 use crate::filter::interpreter::{run, verify};
+use crate::filter::{MAX_INSTRUCTIONS, OTHER_HOST};
 use crate::wire::arp::{ArpFrame, Operation};
 
 const BROADCAST_TYPE: u32 = 1;

@@ -448,7 +448,7 @@ fn an_address_is_written_for_its_next_holder_once_the_one_before_does_not_show_i
     assert_eq!(world.hand_out(), [("z".to_owned(), vec!["10.0.0.2".to_owned()])]);
     world.book.not_written(&key("z"));
     assert_eq!(world.hand_out(), [], "it has just failed");
-    world.book.retry();
+    world.book.retry(|_| false);
     let first = world.book.next_unwritten().unwrap();
     assert_eq!(first.key, key("z"));
     world.write(&first);
@@ -500,7 +500,7 @@ fn what_could_not_be_written_rests_until_it_is_time_or_the_service_is_another_ve
     world.book.not_written(&key("web"));
     world.book.update(&world.cluster, &world.config);
     assert_eq!(world.hand_out(), []);
-    world.book.retry();
+    world.book.retry(|_| false);
     assert_eq!(world.hand_out(), written);
     world.book.not_written(&key("web"));
     let service = Arc::make_mut(world.cluster.services.get_mut(&key("web")).unwrap());

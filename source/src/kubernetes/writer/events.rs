@@ -53,9 +53,9 @@ impl EventQueue {
     }
 }
 
-fn reason(error: &mpsc::error::TrySendError<Event>) -> &str {
+fn reason(error: &mpsc::error::TrySendError<Event>) -> &'static str {
     match error {
-        mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event) => &event.reason,
+        mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event) => event.reason,
     }
 }
 
@@ -142,7 +142,7 @@ fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
             uid,
             ..ObjectReference::default()
         },
-        reason: Some(event.reason.clone()),
+        reason: Some(event.reason.to_owned()),
         message: Some(event.message.clone()),
         type_: Some(
             match event.event_type {
@@ -154,8 +154,8 @@ fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
         count: Some(1),
         first_timestamp: Some(Time(now)),
         last_timestamp: Some(Time(now)),
-        source: Some(EventSource { component: Some(event.source.clone()), host: None }),
-        reporting_component: Some(event.source.clone()),
+        source: Some(EventSource { component: Some(event.source.to_owned()), host: None }),
+        reporting_component: Some(event.source.to_owned()),
         ..CoreEvent::default()
     })
 }

@@ -107,7 +107,7 @@ fn run(Cli { output, namespace, socket, command }: Cli) -> Result<(), Failure> {
         Command::Validate { path } => offline::validate(&path, namespace.as_deref(), printer),
         Command::Plan { path, node, members, strategy, lb_class, ignore_exclude_lb } => {
             let class = Some(lb_class).filter(|class| !class.is_empty());
-            let options = Options { class, ignore_exclude_label: ignore_exclude_lb, strategy };
+            let options = Options { class, ignore_exclude_label: ignore_exclude_lb, strategy, ..Options::default() };
             offline::plan(&path, namespace.as_deref(), &node, members.as_deref(), options, printer)
         }
         Command::Convert { file } => convert::convert(&file, namespace.as_deref(), printer),

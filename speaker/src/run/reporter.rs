@@ -160,16 +160,10 @@ impl Reporter {
         self.event(EventType::Warning, "announceFailed", message, service);
     }
 
-    fn event(&self, event_type: EventType, reason: &str, message: String, service: &ObjectKey) {
+    fn event(&self, event_type: EventType, reason: &'static str, message: String, service: &ObjectKey) {
         tracing::info!(service = %service, reason, "{message}");
-        let object = ObjectRef::new("Service", service.namespace.clone(), service.name.clone());
-        self.write(Write::Event(Event {
-            event_type,
-            reason: reason.to_owned(),
-            message,
-            object,
-            source: COMPONENT.to_owned(),
-        }));
+        let object = ObjectRef::new("Service", &*service.namespace, &*service.name);
+        self.write(Write::Event(Event { event_type, reason, message, object, source: COMPONENT }));
     }
 
     fn write(&self, write: Write) {

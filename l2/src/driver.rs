@@ -20,6 +20,7 @@ mod observed;
 mod port;
 mod stall;
 mod sys;
+mod sysctl;
 mod worker;
 
 use std::thread;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::error::{PortError, SpawnError};
 pub use self::handle::Handle;
 pub use self::observed::{InterfaceStatus, Observed};
+pub use self::sysctl::conditions;
 
 use self::handle::Desired;
 use self::worker::Worker;

@@ -18,7 +18,7 @@ use ferrolb_l2::{Announcement, MacAddr};
 use lab::{Lab, now, thread_cost};
 use wire::{Flood, Sniffer};
 
-/// Foreign questions a second.
+/// Foreign questions a second; a tenth as many for our own addresses, which are answered.
 const RATE: u32 = 10_000;
 
 /// How long each flood lasts, and the time without one.
@@ -53,7 +53,7 @@ fn cost(lab: &Lab, handle: &Handle) {
     let owned = (0..OWNED).flat_map(|n| [IpAddr::V4(v4(n)), IpAddr::V6(v6(n))]);
     handle.announce(owned.map(Announcement::everywhere).collect());
     Lab::settle(handle, usize::from(2 * OWNED));
-    println!("{} addresses announced, {RATE} foreign questions a second for {DURATION:?}:", 2 * OWNED);
+    println!("{} addresses announced, questions by others for {DURATION:?}:", 2 * OWNED);
     println!("{:<16} {:>10} {:>12} {:>10} {:>14}", "questions", "sent", "CPU", "of a core", "wake-ups");
     let question = ArpFrame { target_ip: v4(40_000), ..arp::announce_request(STRANGER, v4(60_000)) };
     let questions: Vec<Vec<u8>> =
@@ -62,8 +62,16 @@ fn cost(lab: &Lab, handle: &Handle) {
         .map(|n| NdpFrame { source_ip: v6(60_000), link_layer: Some(STRANGER), ..ndp::probe(STRANGER, v6(40_000 + n)) })
         .map(|solicitation| solicitation.encode())
         .collect();
-    for (name, frames) in [("none", Vec::new()), ("ARP", questions), ("NDP", solicitations)] {
-        let flood = (!frames.is_empty()).then(|| Flood::start(lab, frames, RATE));
+    let ours: Vec<Vec<u8>> =
+        (0..OWNED).map(|n| ArpFrame { target_ip: v4(n), ..question }).map(|question| question.encode()).collect();
+    let floods = [
+        ("none", Vec::new(), 0),
+        ("foreign ARP", questions, RATE),
+        ("foreign NDP", solicitations, RATE),
+        ("ARP for ours", ours, RATE / 10),
+    ];
+    for (name, frames, rate) in floods {
+        let flood = (rate > 0).then(|| Flood::start(lab, frames, rate));
         let before = thread_cost();
         lab::pause(DURATION);
         let after = thread_cost();

@@ -436,4 +436,6 @@ fn lives(members: &BTreeMap<NodeName, Identity>, claim: &Claim) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -18,6 +18,9 @@ pub struct Metrics {
     pub config_loaded: IntGauge,
     /// `metallb_k8s_client_config_stale_bool`: whether the newest configuration was refused.
     pub config_stale: IntGauge,
+    /// `ferrolb_status_refused_total`: statuses that were refused for a reason that lasts.
+    pub status_refused: IntCounter,
+    services_refused: IntGauge,
     total: [GaugeVec; 3],
     in_use: [GaugeVec; 3],
     services: GaugeVec,
@@ -47,6 +50,8 @@ impl Metrics {
             update_errors: IntCounter::new(client("update_errors_total"), "Writes that failed")?,
             config_loaded: IntGauge::new(client("config_loaded_bool"), "1 if a configuration is in force")?,
             config_stale: IntGauge::new(client("config_stale_bool"), "1 if the newest configuration was refused")?,
+            status_refused: IntCounter::new("ferrolb_status_refused_total", "Statuses of Services that were refused")?,
+            services_refused: IntGauge::new("ferrolb_services_refused", "Services whose status is refused now")?,
             total: gauges("total", "Addresses of the pool")?,
             in_use: gauges("in_use_total", "Distinct addresses of the pool that are in use")?,
             services: gauge("services_allocated_total", "Services that hold an address of the pool")?,
@@ -56,7 +61,14 @@ impl Metrics {
         registry.register(Box::new(metrics.update_errors.clone()))?;
         registry.register(Box::new(metrics.config_loaded.clone()))?;
         registry.register(Box::new(metrics.config_stale.clone()))?;
+        registry.register(Box::new(metrics.status_refused.clone()))?;
+        registry.register(Box::new(metrics.services_refused.clone()))?;
         Ok(metrics)
+    }
+
+    /// Shows how many Services' statuses are refused.
+    pub fn refused(&self, services: usize) {
+        self.services_refused.set(i64::try_from(services).unwrap_or(i64::MAX));
     }
 
     /// Shows the counters of every pool there is, and none of a pool that is gone.
@@ -142,6 +154,8 @@ mod tests {
         let (v4, v6) = (254.0, 2.0_f64.powi(113));
         let plain = |value: f64| vec![(String::new(), value)];
         let expected = [
+            ("ferrolb_services_refused", plain(0.0)),
+            ("ferrolb_status_refused_total", plain(0.0)),
             ("metallb_allocator_addresses_in_use_total", per_pool(4.0, 0.0)),
             ("metallb_allocator_addresses_total", per_pool(v4 + v6, v4 + v6)),
             ("metallb_allocator_ipv4_addresses_in_use_total", per_pool(2.0, 0.0)),

@@ -41,6 +41,10 @@ pub struct Counters {
     pub challenges: u64,
     /// Sessions of other nodes that were admitted.
     pub sessions: u64,
+    /// Checks of the watched member because its beat did not come in time.
+    pub checks: u64,
+    /// Such checks that nobody answered, each of which starts a suspicion.
+    pub checks_failed: u64,
     /// Own probes that failed, each of which starts a suspicion.
     pub probes_failed: u64,
     /// Suspicions against this node that it refuted.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferrolb_api::labels;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
@@ -25,13 +26,13 @@ pub struct Event {
     #[serde(rename = "type")]
     pub event_type: EventType,
     /// A word that tools look for, such as `IPAllocated`.
-    pub reason: String,
+    pub reason: &'static str,
     /// A sentence for people.
     pub message: String,
     /// What it happened to.
     pub object: ObjectRef,
     /// Who says so, such as `ferrolb-controller`.
-    pub source: String,
+    pub source: &'static str,
 }
 
 /// Kubernetes' two types of event.
@@ -50,6 +51,8 @@ pub enum WriteErrorClass {
     Conflict,
     /// The object is gone.
     Gone,
+    /// Whoever would have to take it has said why it does not; trying again helps when something else has changed.
+    Refused,
     /// Anything else; to be tried again.
     Failed,
 }
@@ -62,6 +65,8 @@ pub struct WriteError {
     pub what: String,
     /// Whether to try again.
     pub class: WriteErrorClass,
+    /// How long to write nothing: whoever would have to take it is busy and has asked for it. At most 30 s.
+    pub retry_after: Option<Duration>,
     /// Why.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
@@ -69,7 +74,7 @@ pub struct WriteError {
 
 impl WriteError {
     pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
-        Self { what: what.into(), class: WriteErrorClass::Failed, source: Box::new(source) }
+        Self { what: what.into(), class: WriteErrorClass::Failed, retry_after: None, source: Box::new(source) }
     }
 }
 

@@ -2,6 +2,7 @@
 //! show it any more. Two statuses that show it at a time would have it announced for both, and whoever reads them after a
 //! crash could not tell whose it is.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -108,14 +109,22 @@ impl Book {
         }
     }
 
-    /// Hands out again what could not be written.
-    pub fn retry(&mut self) {
-        self.again.append(&mut self.failed);
+    /// Hands out again what could not be written, but for what `rests` longer.
+    pub fn retry(&mut self, rests: impl Fn(&ObjectKey) -> bool) {
+        let (resting, rested) = std::mem::take(&mut self.failed).into_iter().partition(|key| rests(key));
+        self.failed = resting;
+        let mut rested: BTreeSet<_> = rested;
+        self.again.append(&mut rested);
     }
 
-    /// Whether something could not be written and rests.
-    pub fn has_failed(&self) -> bool {
-        !self.failed.is_empty()
+    /// Hands this one out again if it could not be written.
+    pub fn retry_one(&mut self, key: &ObjectKey) {
+        self.again.extend(self.failed.take(key));
+    }
+
+    /// How many could not be written and rest.
+    pub fn failed(&self) -> usize {
+        self.failed.len()
     }
 
     /// Whether a Service's status is as it should be.

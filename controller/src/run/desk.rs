@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{Config, ObjectRef, Problem, Resources, parse};
@@ -11,7 +12,10 @@ use ferrolb_source::{
     Cluster, ConfigurationState, Event, EventType, Node, ObjectKey, Skipped, Version, WriteError, WriteErrorClass,
 };
 
+use tokio::time::Instant;
+
 use super::COMPONENT;
+use super::refusals::Refusals;
 use crate::book::{Book, Change, Status};
 use crate::converge::Notice;
 use crate::metrics::Metrics;
@@ -27,6 +31,17 @@ pub(super) enum Job {
     Pool(ObjectKey, IPAddressPoolStatus),
     /// Whether the configuration is in force.
     State(ConfigurationState),
+}
+
+/// How a job went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Went {
+    /// Nothing is left to be tried again.
+    Well,
+    /// It has to be tried again; `quiet`: after nothing was written for so long.
+    Wrong { quiet: Option<Duration> },
+    /// It is done or comes again by itself, and says nothing about the rest.
+    Otherwise,
 }
 
 /// See the module.
@@ -52,6 +67,7 @@ pub(super) struct Desk {
     jobs: Jobs,
     /// As the source last showed them.
     shown_pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
+    refusals: Refusals,
     /// To be told once the status they are about is written.
     waiting: BTreeMap<ObjectKey, Vec<Notice>>,
     untold: Vec<Event>,
@@ -88,6 +104,7 @@ impl Desk {
             skipped: BTreeSet::new(),
             jobs: Jobs::default(),
             shown_pools: BTreeMap::new(),
+            refusals: Refusals::default(),
             waiting: BTreeMap::new(),
             untold: Vec::new(),
         }
@@ -113,6 +130,7 @@ impl Desk {
     pub(super) fn resign(&mut self) {
         self.book = Book::new(self.class.clone());
         self.jobs = Jobs::default();
+        self.forget_refusals(|_, _| false);
         self.waiting.clear();
         self.untold.clear();
         // Whoever is in charge shows them.
@@ -208,10 +226,10 @@ impl Desk {
             tracing::warn!(object = %problem.object, field = problem.field, value = problem.value, "{}", problem.message);
             self.untold.push(Event {
                 event_type: EventType::Warning,
-                reason: "ConfigurationError".to_owned(),
+                reason: "ConfigurationError",
                 message: problem.to_string(),
                 object: problem.object.clone(),
-                source: COMPONENT.to_owned(),
+                source: COMPONENT,
             });
         }
         self.reported = problems.to_vec();
@@ -231,6 +249,8 @@ impl Desk {
             }
         }
         self.metrics.pools(self.book.allocator());
+        // What needs no writing any more, or is gone, is not refused any more.
+        self.forget_refusals(|book, key| !book.is_written(key));
         self.collect_pools(cluster);
         self.look_for_collisions(cluster, &config);
     }
@@ -256,7 +276,7 @@ impl Desk {
 
     /// Whether a pool of this name is configured.
     pub(super) fn has_pool(&self, key: &ObjectKey) -> bool {
-        key.namespace == self.namespace && self.book.allocator().pool_names().any(|name| name == key.name)
+        *key.namespace == *self.namespace && self.book.allocator().pool_names().any(|name| *name == *key.name)
     }
 
     /// What to write next: Services first, since somebody waits for them; counters when nothing else is left, so that
@@ -277,31 +297,48 @@ impl Desk {
         Some(Job::State(state))
     }
 
-    /// How a job went; whether it has to be tried again.
-    pub(super) fn done(&mut self, job: Job, result: Result<(), WriteError>) -> bool {
-        let error = match result {
+    /// How a job went.
+    pub(super) fn done(&mut self, job: Job, result: Result<(), WriteError>, now: Instant) -> Went {
+        match result {
             Ok(()) => {
-                if let Job::Service(key, _, status) = job {
-                    tracing::info!(service = %key, ips = ?status.ips, pool = status.pool, "status written");
-                    self.book.written(&key, &status);
-                    if self.book.is_written(&key) {
-                        let notices = self.waiting.remove(&key).unwrap_or_default();
-                        self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
-                    }
-                }
-                return false;
+                self.went_well(job);
+                if self.has_failed() { Went::Otherwise } else { Went::Well }
             }
-            Err(error) => error,
-        };
-        let reason = ferrolb_daemon::sentence(&error);
-        if error.class == WriteErrorClass::Failed {
-            tracing::error!(error = reason, "status not written");
-            self.metrics.update_errors.inc();
-        } else {
-            tracing::debug!(error = reason, "status not written; what the object is now decides anew");
+            Err(error) => self.went_wrong(job, &error, now),
+        }
+    }
+
+    fn went_well(&mut self, job: Job) {
+        let Job::Service(key, _, status) = job else { return };
+        tracing::info!(service = %key, ips = ?status.ips, pool = status.pool, "status written");
+        self.book.written(&key, &status);
+        self.refusals.remove(&key);
+        self.metrics.refused(self.refusals.len());
+        if self.book.is_written(&key) {
+            let notices = self.waiting.remove(&key).unwrap_or_default();
+            self.untold.extend(notices.into_iter().map(|notice| told(&key, notice)));
+        }
+    }
+
+    fn went_wrong(&mut self, job: Job, error: &WriteError, now: Instant) -> Went {
+        let reason = ferrolb_daemon::sentence(error);
+        match error.class {
+            WriteErrorClass::Failed | WriteErrorClass::Refused => {
+                tracing::error!(error = reason, "status not written");
+                self.metrics.update_errors.inc();
+            }
+            WriteErrorClass::Conflict | WriteErrorClass::Gone => {
+                tracing::debug!(error = reason, "status not written; what the object is now decides anew");
+            }
         }
         match job {
-            Job::Service(key, ..) => self.book.not_written(&key),
+            Job::Service(key, _, status) => {
+                self.book.not_written(&key);
+                if error.class == WriteErrorClass::Refused {
+                    self.note_refusal(&key, &status, &error.source.to_string(), now);
+                    return Went::Otherwise;
+                }
+            }
             Job::Pool(key, _) => {
                 self.jobs.written_pools.remove(&key);
             }
@@ -310,19 +347,51 @@ impl Desk {
                 self.jobs.failed_state = Some(state);
             }
         }
-        true
+        Went::Wrong { quiet: error.retry_after }
     }
 
-    /// Whether something could not be written and waits to be tried again.
-    pub(super) fn has_failed(&self) -> bool {
-        self.book.has_failed() || self.jobs.failed_state.is_some()
+    /// Nobody but the Service's owner, or whoever made the rules, can do something about it.
+    fn note_refusal(&mut self, key: &ObjectKey, status: &Status, reason: &str, now: Instant) {
+        self.metrics.status_refused.inc();
+        if self.refusals.add(key, reason, now) {
+            let ips = status.ips.iter().map(|ip| format!("\"{ip}\"")).collect::<Vec<_>>().join(" ");
+            let message = format!("Failed to update the status of \"{key}\" to [{ips}]: {reason}");
+            self.untold
+                .push(told(key, Notice { event_type: EventType::Warning, reason: "UpdateStatusFailed", message }));
+        }
+        self.metrics.refused(self.refusals.len());
+    }
+
+    /// Forgets the refusals of all Services but those that `stays` says.
+    fn forget_refusals(&mut self, stays: impl Fn(&Book, &ObjectKey) -> bool) {
+        if self.refusals.len() > 0 {
+            self.refusals.retain(|key| stays(&self.book, key));
+            self.metrics.refused(self.refusals.len());
+        }
+    }
+
+    /// Whether something could not be written and waits to be tried again with everything else that could not.
+    fn has_failed(&self) -> bool {
+        self.jobs.failed_state.is_some() || self.book.failed() > self.refusals.resting()
     }
 
     /// It is time to try again what could not be written.
     pub(super) fn retry(&mut self) {
-        self.book.retry();
+        self.book.retry(|key| self.refusals.contains(key));
         let failed = self.jobs.failed_state.take();
         self.jobs.state = self.jobs.state.take().or(failed);
+    }
+
+    /// When something that was refused is to be tried again.
+    pub(super) fn next_refused(&self) -> Option<Instant> {
+        self.refusals.next_due()
+    }
+
+    /// Tries again what was refused and whose time has come.
+    pub(super) fn retry_refused(&mut self, now: Instant) {
+        while let Some(key) = self.refusals.pop_due(now) {
+            self.book.retry_one(&key);
+        }
     }
 
     /// What is to be told now.
@@ -334,9 +403,9 @@ impl Desk {
 fn told(key: &ObjectKey, notice: Notice) -> Event {
     Event {
         event_type: notice.event_type,
-        reason: notice.reason.to_owned(),
+        reason: notice.reason,
         message: notice.message,
         object: ObjectRef::new("Service", &*key.namespace, &*key.name),
-        source: COMPONENT.to_owned(),
+        source: COMPONENT,
     }
 }

@@ -3,6 +3,8 @@
 mod args;
 mod charge;
 mod desk;
+mod refusals;
+mod retry;
 
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 pub use args::{ControllerArgs, RunError};
 use charge::{Charge, Turn};
-use desk::{Desk, Job};
+use desk::{Desk, Job, Went};
 use ferrolb_daemon::Readiness;
 use ferrolb_source::kubernetes::{self, Audience, Identity};
 use ferrolb_source::{Cluster, Location, Source, SourceError, WriteError, Writer, configured_namespace, directory};
@@ -20,6 +22,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::Client;
 use prometheus::Registry;
+use retry::Retry;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -32,9 +35,6 @@ use crate::webhook::{WebhookMode, serve_webhooks};
 
 /// Who says what the events say, and whose fields the written ones are.
 const COMPONENT: &str = "ferrolb-controller";
-/// A write that failed is tried again after this, and after twice as long each time up to [`LONGEST_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_millis(250);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// What nobody tells of when it is changed or removed, the ConfigurationState, is looked at this often.
 const CHECK: Duration = Duration::from_secs(30);
 /// A Lease that nobody holds is ours by then.
@@ -64,7 +64,7 @@ pub async fn once(args: &ControllerArgs) -> Result<Vec<String>, RunError> {
         if let Err(error) = written {
             result = result.and(Err(error));
         } else {
-            desk.done(job, written);
+            desk.done(job, written, Instant::now());
         }
     }
     result = result.and(clean_up(&desk, &writer, &cluster));
@@ -181,25 +181,6 @@ struct Controller {
     retry: Retry,
 }
 
-/// When to try again what has failed.
-#[derive(Debug, Default)]
-struct Retry {
-    at: Option<Instant>,
-    failures: u32,
-}
-
-// === impl Retry ===
-
-impl Retry {
-    fn failed(&mut self) {
-        if self.at.is_none() {
-            let pause = FIRST_RETRY.saturating_mul(1 << self.failures.min(10)).min(LONGEST_RETRY);
-            self.failures += 1;
-            self.at = Some(Instant::now() + pause);
-        }
-    }
-}
-
 // === impl Controller ===
 
 impl Controller {
@@ -215,17 +196,13 @@ impl Controller {
             let cluster = Arc::clone(&self.source.cluster.borrow());
             self.look_at_charge(&cluster);
             self.start_writes();
-            let again = self.retry.at;
+            let now = Instant::now();
+            let again = self.retry.next(now).into_iter().chain(self.desk.next_refused()).min();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return self.finish().await,
                 Some((job, result)) = self.writes.next(), if !self.writes.is_empty() => {
-                    let succeeded = result.is_ok();
-                    if self.desk.done(job, result) {
-                        self.retry.failed();
-                    } else if succeeded && !self.desk.has_failed() {
-                        self.retry.failures = 0;
-                    }
+                    self.done(job, result);
                     self.tell();
                 }
                 changed = self.source.cluster.changed() => {
@@ -237,19 +214,33 @@ impl Controller {
                     self.desk.tidy(&cluster);
                     self.tell();
                 }
-                () = sleep_until(again), if again.is_some() => {
-                    self.retry.at = None;
-                    self.desk.retry();
-                    self.converge();
-                }
+                () = sleep_until(again), if again.is_some() => self.try_again(),
             }
+        }
+    }
+
+    fn done(&mut self, job: Job, result: Result<(), WriteError>) {
+        let now = Instant::now();
+        match self.desk.done(job, result, now) {
+            Went::Well => self.retry.succeeded(),
+            Went::Wrong { quiet } => self.retry.failed(quiet, now),
+            Went::Otherwise => {}
+        }
+    }
+
+    fn try_again(&mut self) {
+        let now = Instant::now();
+        self.desk.retry_refused(now);
+        if self.retry.is_due(now) {
+            self.desk.retry();
+            self.converge();
         }
     }
 
     /// Sees through what is under way: whoever is in charge next must not meet a write of ours.
     async fn finish(&mut self) {
         while let Some((job, result)) = self.writes.next().await {
-            self.desk.done(job, result);
+            self.desk.done(job, result, Instant::now());
         }
         self.tell();
     }
@@ -267,7 +258,7 @@ impl Controller {
         if let Err(error) = clean_up(&self.desk, &self.source.writer, &cluster) {
             tracing::error!(error = ferrolb_daemon::sentence(&error), "status of what is gone not removed");
             self.desk.metrics.update_errors.inc();
-            self.retry.failed();
+            self.retry.failed(None, Instant::now());
         }
     }
 
@@ -305,7 +296,8 @@ impl Controller {
     }
 
     fn start_writes(&mut self) {
-        while self.writes.len() < self.source.writer.concurrency() && self.charge.may_write() {
+        let quiet = self.retry.is_quiet(Instant::now());
+        while !quiet && self.writes.len() < self.source.writer.concurrency() && self.charge.may_write() {
             let Some(job) = self.desk.next_job(self.writes.len()) else { return };
             let writer = self.source.writer.clone();
             self.writes.push(async move { write(&writer, job).await }.boxed());

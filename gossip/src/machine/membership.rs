@@ -15,7 +15,7 @@ use crate::wire::{Message, Record, Suspicion};
 const DOWNED_MAX: usize = 65_536;
 
 /// How often a suspect is reminded while the suspicion stands.
-const REMINDERS: u8 = 6;
+pub(super) const REMINDERS: u8 = 6;
 
 /// Seeds that are invited at once when they become known.
 const FIRST_INVITATIONS: usize = 3;
@@ -92,10 +92,7 @@ impl Gossip {
     pub(super) fn swim_timer(&mut self, now: Instant, timer: Timer<Identity>) {
         let own_verdict = if let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = &timer {
             // foca tells the member that it is down even when it refuted the suspicion in time.
-            let stands = self.swim.iter_members().any(|member| {
-                member.id() == member_id && member.incarnation() == *incarnation && member.state() == State::Suspect
-            });
-            if !stands {
+            if !self.is_suspect(member_id, *incarnation) {
                 self.counters.stale_suspicions += 1;
                 return;
             }
@@ -206,6 +203,9 @@ impl Gossip {
         let Some(accused) = accused.filter(|member| member.state() == State::Suspect) else { return };
         let suspicion = Message::Suspicion(Suspicion { accuser: self.me.clone(), accused });
         self.transmit(suspect.addr, &suspicion);
+        if self.vigil.watches(&suspect) {
+            self.check_through_others(suspect.addr, 1);
+        }
         if let Some(left) = left.checked_sub(1) {
             let pause = self.profile.suspect / (u32::from(REMINDERS) + 1);
             self.schedule(now, pause.max(Duration::from_millis(5)), Task::Nudge { suspect, left });
@@ -298,6 +298,7 @@ impl Gossip {
         } else {
             self.members.insert(self.me.name.clone(), self.me.clone());
         }
+        self.close_ring(now);
         self.company.review(now, &self.seeds, self.members.values());
         self.table.review(now, |claim| lives(&self.members, claim));
         self.changed();
@@ -329,6 +330,14 @@ impl Gossip {
 
     pub(super) fn departed_lately(&self, addr: SocketAddr) -> bool {
         self.departed.iter().any(|(departed, _)| *departed == addr)
+    }
+
+    /// The member is suspected of being dead, and has not refuted that.
+    pub(super) fn is_suspect(&self, suspect: &Identity, incarnation: u16) -> bool {
+        let stands = |member: &Member<Identity>| {
+            member.id() == suspect && member.incarnation() == incarnation && member.state() == State::Suspect
+        };
+        self.swim.iter_members().any(stands)
     }
 
     /// The addresses of the other members.

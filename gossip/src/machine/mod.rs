@@ -3,6 +3,7 @@
 //! * [`membership`](self::membership): SWIM and what we add to it;
 //! * [`recovery`](self::recovery): what follows when this node was declared down, stalled, or leaves;
 //! * [`hearing`](self::hearing): what a node that hears nobody keeps to itself;
+//! * [`vigil`](self::vigil): how a death is noticed at once;
 //! * [`exchange`](self::exchange): digests and transfers of the whole state;
 //! * [`claims`](self::claims): the claim table;
 //! * [`facts`](self::facts): what the members tell about themselves;
@@ -17,6 +18,7 @@ mod hearing;
 mod membership;
 mod readiness;
 mod recovery;
+mod vigil;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +36,7 @@ use self::flapping::Flaps;
 use self::hearing::Hearing;
 use self::readiness::Readiness;
 use self::recovery::Company;
+use self::vigil::Vigil;
 use crate::claim::Claim;
 use crate::config::Config;
 use crate::counters::Counters;
@@ -104,6 +107,7 @@ pub enum Output {
 /// What is added to foca, all of it visible to members of the same version only as ordinary traffic:
 /// * a suspicion that was refuted in time is dropped before foca acts on it;
 /// * a suspect is told directly, several times, and refutes directly;
+/// * each node is watched by one other, which misses it at once;
 /// * an own verdict goes to all members directly, and so does the news of a start and of leaving;
 /// * each second one member compares digests with a random other, and they exchange state when those differ;
 /// * a node that hears nobody tells nobody what it concludes from that;
@@ -135,6 +139,7 @@ pub struct Gossip {
     conceded: Vec<Conceded>,
     company: Company,
     hearing: Hearing,
+    vigil: Vigil,
     readiness: Readiness,
     table: Table,
     own: Own,
@@ -182,6 +187,7 @@ impl Gossip {
             conceded: Vec::new(),
             company: Company::default(),
             hearing: Hearing::new(now),
+            vigil: Vigil::new(now),
             readiness: Readiness::new(now),
             table: Table::default(),
             own: Own::default(),
@@ -265,6 +271,9 @@ impl Gossip {
         let seed = self.some_of(self.profile.seed_interval);
         self.schedule(now, sync, Task::Sync);
         self.schedule(now, seed, Task::Seed);
+        let beat = self.some_of(self.profile.probe_period);
+        self.schedule(now, beat, Task::Beat);
+        self.schedule(now, beat, Task::Watch);
         self.schedule(now, FORGET_INTERVAL, Task::Forget);
         self.schedule(now, readiness::ALONE, Task::Ready);
     }
@@ -273,12 +282,18 @@ impl Gossip {
         if self.left {
             if task == Task::Follow {
                 self.follow(now);
+            } else if let Task::PullAgain { peer, serial } = task {
+                self.pull_again(now, peer, serial);
             }
             return;
         }
         match task {
             Task::Swim(timer) => self.swim_timer(now, timer),
             Task::Nudge { suspect, left } => self.nudge(now, suspect, left),
+            Task::Beat => self.beat(now),
+            Task::Watch => self.watch(now),
+            Task::Judge { member, since } => self.judge(now, member, since),
+            Task::Verdict { suspect, incarnation, since } => self.verdict(now, &suspect, incarnation, since),
             Task::Sync => self.sync(now),
             Task::Seed => self.invite_some_seed(now),
             Task::PullAgain { peer, serial } => self.pull_again(now, peer, serial),
@@ -294,6 +309,7 @@ impl Gossip {
         match self.channel.open(now, from, bytes, &mut self.counters) {
             Opened::Message { kind, body } => {
                 self.hearing.heard(now);
+                self.vigil.heard(now, from);
                 match Message::decode(kind, body) {
                     Ok(message) => self.message(now, from, message),
                     Err(Unreadable::Kind) => self.counters.unknown_kind += 1,
@@ -319,6 +335,7 @@ impl Gossip {
             // A node that left takes no part in membership: the news of its own departure must not revive it.
             _ if self.left => {}
             Message::Swim(bytes) => self.hear_swim(now, from, &bytes),
+            Message::Watch(message) => self.hear_watch(now, from, &message),
             Message::Suspicion(suspicion) => self.refute(now, suspicion),
             Message::Records(records) => self.hear_records(now, from, records),
             Message::Outdated(known) => self.outdated(now, &known),
@@ -372,6 +389,7 @@ impl Gossip {
     }
 
     fn hand_over(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        self.vigil.told(self.awake, to);
         self.counters.sent += 1;
         self.counters.sent_bytes = self.counters.sent_bytes.saturating_add(bytes.len() as u64);
         self.outputs.push_back(Output::Send { to, bytes });

@@ -15,6 +15,7 @@ use rand::RngExt;
 
 use super::hearing::Hearing;
 use super::readiness::{self, Readiness};
+use super::vigil::Vigil;
 use super::{Gossip, lives};
 use crate::identity::Identity;
 use crate::swim::{Effects, new_swim};
@@ -78,6 +79,7 @@ impl Gossip {
             // Refutations may wait in the socket, or were never sent because our probes were not.
             self.timers.postpone_suspicions(late);
             self.hearing.stalled(late);
+            self.vigil.stalled(late);
         }
         if late >= self.profile.stall_tolerance() && !self.left && self.somebody_else_exists() {
             self.fresh_start(now, self.me.boot);
@@ -119,6 +121,7 @@ impl Gossip {
         self.pulls.clear();
         self.company = Company::default();
         self.hearing = Hearing::new(now);
+        self.vigil = Vigil::new(now);
         self.downed.clear();
         if known.is_empty() {
             self.readiness = Readiness::alone_before(now);

@@ -12,6 +12,7 @@ use crate::ask::{ask, get, path};
 use crate::common::{apply, documents, manifest_text, printed};
 use crate::installation::{Installation, POD, address_of, installation, lease, pool, service};
 use crate::patience::eventually;
+use crate::scraping::scrape;
 
 /// One right: a verb on a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,26 +113,7 @@ async fn looks_after_its_certificate(client: &Client) {
 
 /// To whoever may get them, which it asks the API server.
 async fn shows_its_metrics(installation: &Installation) {
-    let cluster = &installation.cluster;
-    for line in [
-        &["create", "serviceaccount", "monitoring", "-n", "default"][..],
-        &["create", "clusterrole", "monitoring", "--verb=get", "--non-resource-url=/metrics"],
-        &[
-            "create",
-            "clusterrolebinding",
-            "monitoring",
-            "--clusterrole=monitoring",
-            "--serviceaccount=default:monitoring",
-        ],
-    ] {
-        printed(&cluster.kubectl(line, "").await.unwrap());
-    }
-    let server = format!("--server=https://{}", installation.metrics());
-    let token = cluster.token_for("default", "monitoring").await.unwrap();
-    let kubeconfig = cluster.kubeconfig_with_token(&token).unwrap();
-    let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
-    let scrape = [kubeconfig.as_str(), &server, "--insecure-skip-tls-verify", "get", "--raw", "/metrics"];
-    let metrics = printed(&cluster.kubectl(&scrape, "").await.unwrap());
+    let metrics = scrape(installation).await;
     assert!(metrics.contains("metallb_k8s_client_config_loaded_bool 1"), "{metrics}");
 }
 

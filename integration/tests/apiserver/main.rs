@@ -27,10 +27,14 @@ mod patience;
 #[cfg(test)]
 mod peers;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod reviewer;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod schemas;
+#[cfg(test)]
+mod scraping;
 #[cfg(test)]
 mod webhooks;

@@ -7,6 +7,7 @@
 mod access;
 mod follow;
 mod kind;
+mod lean;
 mod state;
 mod watch;
 mod writer;

@@ -4,32 +4,30 @@
 
 mod configuration_state;
 mod events;
+mod failed;
 mod l2_status;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
 use ferrolb_api::v1beta1::{IPAddressPool, IPAddressPoolStatus};
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{DeleteParams, Patch, PatchParams, Request};
-use kube::core::{PartialObjectMeta, Status};
+use kube::client::Body;
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource};
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, watch};
 
 pub(crate) use events::EventQueue;
+pub(super) use failed::status;
+use failed::{Failed, in_time, within};
 
 use crate::cluster::Cluster;
 use crate::object::{ObjectKey, Version};
 use crate::writer::{WriteError, WriteErrorClass};
-
-/// A call that has no answer by then has none. Short enough that what the holder of a lease began while it held it is
-/// over before somebody else can.
-const CALL: Duration = Duration::from_secs(4);
 
 /// Who writes.
 #[derive(Debug, Clone, Default)]
@@ -112,7 +110,16 @@ impl KubernetesWriter {
         let request = Request::new(path)
             .patch_subresource("status", name, &params, &Patch::Merge(patch))
             .map_err(|error| Failed::local(Box::new(error)))?;
-        within(self.client.request::<IgnoredAny>(request)).await.map(drop)
+        in_time(self.send(request.map(Body::from))).await
+    }
+
+    /// A call of which nothing but its success is of interest.
+    async fn send(&self, request: http::Request<Body>) -> Result<(), Failed> {
+        let response = self.client.send(request).await.map_err(Failed::call)?;
+        let (head, body) = response.into_parts();
+        // Read to its end, so that the connection can be used again.
+        let body = body.collect_bytes().await.map_err(Failed::call)?;
+        if head.status.is_success() { Ok(()) } else { Err(Failed::answer(head.status, &head.headers, &body)) }
     }
 
     /// The UID of the own pod; `None`: there is none, or it is not there any more.
@@ -164,45 +171,4 @@ impl Drop for UnderWay<'_> {
 fn exactly(uid: Option<String>) -> DeleteParams {
     let preconditions = kube::api::Preconditions { uid, resource_version: None };
     DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }
-}
-
-/// A call that failed, before it is said what for.
-#[derive(Debug)]
-pub(super) struct Failed {
-    class: WriteErrorClass,
-    source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl Failed {
-    fn local(source: Box<dyn std::error::Error + Send + Sync>) -> Self {
-        Self { class: WriteErrorClass::Failed, source }
-    }
-
-    fn of(self, what: String) -> WriteError {
-        WriteError { what, class: self.class, source: self.source }
-    }
-}
-
-/// A call and its deadline.
-async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Failed> {
-    match tokio::time::timeout(CALL, call).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => {
-            let class = match status(&error).map(|status| status.code) {
-                Some(404) => WriteErrorClass::Gone,
-                Some(409) => WriteErrorClass::Conflict,
-                Some(_) | None => WriteErrorClass::Failed,
-            };
-            Err(Failed { class, source: Box::new(error) })
-        }
-        Err(_elapsed) => {
-            let source = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {CALL:?}"));
-            Err(Failed::local(Box::new(source)))
-        }
-    }
-}
-
-/// What the API server said, where it was the one that refused.
-pub(super) fn status(error: &kube::Error) -> Option<&Status> {
-    if let kube::Error::Api(status) = error { Some(status) } else { None }
 }

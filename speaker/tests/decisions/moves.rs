@@ -78,7 +78,7 @@ fn an_owner_that_lost_a_conflict_stops_at_once() {
 fn a_preferred_node_takes_over_after_a_minute_without_change() {
     let mut world = World::new();
     world.l2("preferredNodeSelectors: [{weight: 10, preference: {matchLabels: {zone: near}}}]");
-    world.node("node-c", |node| drop(node.labels.insert("zone".to_owned(), "near".to_owned())));
+    world.node("node-c", |node| node.labels.insert("zone", "near"));
     world.claim("node-b", 1);
     let now = start();
     let (mut preferred, outputs) = world.brain("node-c", now);

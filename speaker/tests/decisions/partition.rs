@@ -43,8 +43,8 @@ fn of_two_halves_the_one_with_the_first_node_announces() {
 #[test]
 fn only_nodes_that_could_announce_count_whatever_their_condition() {
     let mut world = seeing(PartitionPolicy::Quorum, &["node-b"]);
-    world.node("node-c", |node| drop(node.labels.insert(ferrolb_api::EXCLUDE_LABEL.to_owned(), String::new())));
-    world.node("node-a", |node| drop(node.labels.insert("zone".to_owned(), "x".to_owned())));
+    world.node("node-c", |node| node.labels.insert(ferrolb_api::EXCLUDE_LABEL, ""));
+    world.node("node-a", |node| node.labels.insert("zone", "x"));
     assert_eq!(world.code("node-b"), "noQuorum", "1 of 2, without the first");
     world.l2("nodeSelectors: [{matchExpressions: [{key: zone, operator: DoesNotExist}]}]");
     assert_eq!(world.code("node-b"), "owner", "1 of 1");

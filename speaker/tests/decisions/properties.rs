@@ -77,10 +77,10 @@ prop_compose! {
                 node.drained = drawn.drained;
                 node.network_unavailable = drawn.unavailable;
                 if drawn.excluded {
-                    node.labels.insert(ferrolb_api::EXCLUDE_LABEL.to_owned(), String::new());
+                    node.labels.insert(ferrolb_api::EXCLUDE_LABEL, "");
                 }
                 if drawn.near {
-                    node.labels.insert("zone".to_owned(), "near".to_owned());
+                    node.labels.insert("zone", "near");
                 }
             });
             if drawn.alive {

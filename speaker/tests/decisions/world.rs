@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ferrolb_config::{Config, Origin, Resource, Resources, parse};
+use ferrolb_config::{Config, Labels, Origin, Resource, Resources, parse};
 use ferrolb_gossip::{Claim, Held, Identity, NodeName, View};
 use ferrolb_source::{Age, Cluster, ClusterIps, Node, ObjectKey, Service, project_endpoints};
 use ferrolb_speaker::brain::{Input, Output};
@@ -26,13 +26,13 @@ pub(crate) fn resources(l2: &str) -> Resources {
         pools: vec![Resource {
             origin: Origin::resource("IPAddressPool", "lb", "default"),
             name: "default".to_owned(),
-            labels: [].into(),
+            labels: Labels::new(),
             spec: serde_yaml::from_str("addresses: [10.0.0.0/24]").unwrap(),
         }],
         l2_advertisements: vec![Resource {
             origin: Origin::resource("L2Advertisement", "lb", "all"),
             name: "all".to_owned(),
-            labels: [].into(),
+            labels: Labels::new(),
             spec: serde_yaml::from_str(l2).unwrap(),
         }],
         ..Resources::default()

@@ -25,6 +25,12 @@ const WAITING: usize = 16_384;
 const BURST: u32 = 100;
 /// ... and then one each of these, so that statuses go first and the API server has time for others.
 const PACE: Duration = Duration::from_millis(10);
+/// How often one event is sent to an API server that is too busy to take it.
+const TRIALS: u32 = 4;
+/// Names of objects are no longer (RFC 1123 section 2.1).
+const LONGEST_NAME: usize = 253;
+/// What is longer is no sentence any more; bytes, as the API counts them in the newer kind of event.
+const LONGEST_MESSAGE: usize = 1024;
 /// An event waits until no status has been written for so long: an API server that is busy with events answers those
 /// who wait for addresses later ...
 const QUIET: Duration = Duration::from_millis(20);
@@ -48,14 +54,15 @@ impl EventQueue {
         self.0.try_send(event).map_err(|error| WriteError {
             what: "an event".to_owned(),
             class: WriteErrorClass::Failed,
+            retry_after: None,
             source: format!("{WAITING} are waiting already ({})", reason(&error)).into(),
         })
     }
 }
 
-fn reason(error: &mpsc::error::TrySendError<Event>) -> &str {
+fn reason(error: &mpsc::error::TrySendError<Event>) -> &'static str {
     match error {
-        mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event) => &event.reason,
+        mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event) => event.reason,
     }
 }
 
@@ -89,14 +96,30 @@ async fn publish(writer: Arc<KubernetesWriter>, mut events: mpsc::Receiver<Event
         }
         let event = core_event(&event, &writer.cluster.borrow());
         if let Some(event) = event {
-            let namespace = event.metadata.namespace.clone().unwrap_or_default();
-            let api: Api<CoreEvent> = Api::namespaced(writer.client.clone(), &namespace);
-            if let Err(error) = within(api.create(&PostParams::default(), &event)).await {
-                // It is about something that is shown elsewhere too.
-                tracing::debug!(error = &*error.source as &dyn std::error::Error, "event not published");
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                () = create(&writer, &event) => {}
             }
         }
         quiet_since = Instant::now();
+    }
+}
+
+/// What an API server that is busy cannot take now, it is shown again after the pause that it asks for.
+async fn create(writer: &KubernetesWriter, event: &CoreEvent) {
+    let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+    let api: Api<CoreEvent> = Api::namespaced(writer.client.clone(), namespace);
+    for trial in 1..=TRIALS {
+        let Err(error) = within(api.create(&PostParams::default(), event)).await else { return };
+        match error.retry_after {
+            Some(pause) if trial < TRIALS => tokio::time::sleep(pause).await,
+            Some(_) | None => {
+                // It is about something that is shown elsewhere too.
+                tracing::debug!(error = &*error.source as &dyn std::error::Error, "event not published");
+                return;
+            }
+        }
     }
 }
 
@@ -130,7 +153,7 @@ fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
     Some(CoreEvent {
         metadata: ObjectMeta {
             // As clients of Go name them: unique, and found by the object's name.
-            name: Some(format!("{}.{:x}", object.name, now.as_nanosecond())),
+            name: Some(event_name(&object.name, now)),
             namespace: Some(object.namespace.clone()),
             ..ObjectMeta::default()
         },
@@ -142,8 +165,8 @@ fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
             uid,
             ..ObjectReference::default()
         },
-        reason: Some(event.reason.clone()),
-        message: Some(event.message.clone()),
+        reason: Some(event.reason.to_owned()),
+        message: Some(shortened(&event.message, LONGEST_MESSAGE)),
         type_: Some(
             match event.event_type {
                 EventType::Normal => "Normal",
@@ -154,15 +177,57 @@ fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
         count: Some(1),
         first_timestamp: Some(Time(now)),
         last_timestamp: Some(Time(now)),
-        source: Some(EventSource { component: Some(event.source.clone()), host: None }),
-        reporting_component: Some(event.source.clone()),
+        source: Some(EventSource { component: Some(event.source.to_owned()), host: None }),
+        reporting_component: Some(event.source.to_owned()),
         ..CoreEvent::default()
     })
+}
+
+/// `<object>.<time in hex>`; of an object whose name leaves no room for the time, the beginning of its name. What is
+/// left ends as a name has to (RFC 1123 section 2.1): with a letter or a digit.
+fn event_name(object: &str, now: Timestamp) -> String {
+    let time = format!("{:x}", now.as_nanosecond());
+    let kept = shortened(object, LONGEST_NAME.saturating_sub(time.len() + 1));
+    format!("{}.{time}", kept.trim_end_matches(['-', '.']))
+}
+
+/// As much of the beginning as fits into so many bytes.
+fn shortened(text: &str, bytes: usize) -> String {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or_default()).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_has_a_valid_name_however_long_its_object_s_is() {
+        let now: Timestamp = "2026-11-21T15:00:00.123456789Z".parse().unwrap();
+        let time = format!("{:x}", now.as_nanosecond());
+        assert_eq!(event_name("web", now), format!("web.{time}"));
+        let fits = "a".repeat(LONGEST_NAME - time.len() - 1);
+        assert_eq!(event_name(&fits, now), format!("{fits}.{time}"));
+        for length in fits.len()..=LONGEST_NAME {
+            // Dashes and dots where the cut may come.
+            let object = "a--b.".chars().cycle().take(length - 1).chain(['z']).collect::<String>();
+            let name = event_name(&object, now);
+            assert!(name.len() <= LONGEST_NAME && name.ends_with(&time), "{name}");
+            let labels = name.split('.').all(|label| {
+                let alphanumeric = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+                alphanumeric(label.chars().next()) && alphanumeric(label.chars().next_back())
+            });
+            assert!(labels, "{name}");
+            assert!(object.starts_with(name.rsplit_once('.').unwrap().0), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_letters() {
+        assert_eq!(shortened("äöü", 3), "ä");
+        assert_eq!(shortened("äöü", 4), "äö");
+        assert_eq!(shortened("abc", 1024), "abc");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_quiet_a_while_after_the_last_status() {

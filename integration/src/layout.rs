@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most nodes a lab can have: their addresses end before the client's.
 pub(crate) const MAX_NODES: u8 = 80;
+/// Most services a lab can start with: as many as there are node ports for.
+pub(crate) const MAX_SERVICES: u16 = 2_000;
 /// The place of the bridge: no host, but commands can run there.
 pub(crate) const SWITCH: &str = "switch";
 /// The bridge in the switch.

@@ -37,6 +37,7 @@ mod apibench;
 pub mod apiserver;
 mod backend;
 mod binaries;
+pub mod chaos;
 pub mod churn;
 pub mod cli;
 mod client;

@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) nodes: u8,
     /// Address families of hosts, pods and the first service.
     pub(crate) family: Family,
+    /// Number of services.
+    pub(crate) services: u16,
     /// Gossip profile of the speakers; none for their default.
     pub(crate) profile: Option<String>,
     /// Text of `values.yaml`.

@@ -1,6 +1,7 @@
 //! The command line of `lab`.
 
 mod answers;
+mod chaos;
 mod faults;
 mod internal;
 mod probe;
@@ -15,12 +16,13 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use self::answers::AnswersArguments;
+use self::chaos::ChaosArguments;
 use self::faults::FaultVerb;
 use self::internal::Internal;
 use self::probe::ProbeArguments;
 use crate::error::{Error, chain};
 use crate::lab::Api;
-use crate::layout::{Family, MAX_NODES};
+use crate::layout::{Family, MAX_NODES, MAX_SERVICES};
 use crate::output::Form;
 
 /// Nodes, a client and a gateway as network namespaces, with real ferrolb processes in them.
@@ -113,6 +115,9 @@ enum Verb {
         #[arg(long, default_value_t = 10)]
         keepalived: usize,
     },
+    /// Harm nodes at random and see after each fault, from outside, that exactly one node answers for each address, that
+    /// clients are served, and that planned moves lose nothing. Exits with 0 only if all held.
+    Chaos(ChaosArguments),
     /// Measure the controller on a real API server, beside a program that only patches. Exits with 0 only if all targets
     /// were met.
     Apibench(ApiBenchArguments),
@@ -140,6 +145,9 @@ struct UpArguments {
     /// Address families of hosts, pods and the service default/web.
     #[arg(long, value_enum, default_value_t)]
     family: Family,
+    /// Number of services: default/web, default/web-2, ..., all with the same endpoints.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_SERVICES)))]
+    services: u16,
     /// Gossip profile of the speakers; default: theirs.
     #[arg(long)]
     profile: Option<String>,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use super::{ApiBenchArguments, UpArguments, Verb, answers, faults, probe::ProbeArguments, status};
+use super::{ApiBenchArguments, UpArguments, Verb, answers, chaos, faults, probe::ProbeArguments, status};
 use crate::apibench::{self, ApiBenchOptions};
 use crate::apiserver;
 use crate::binaries;
@@ -39,6 +39,7 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
         Verb::Bench { crashes, keepalived } => {
             return Ok(u8::from(!tour::bench(BenchOptions { crashes, peers: keepalived })?));
         }
+        Verb::Chaos(arguments) => return chaos::run(&arguments),
         Verb::Apibench(arguments) => return Ok(u8::from(!apibench::apibench(&options(arguments))?)),
         Verb::Churn { seed, short } => return churn(seed, short),
         Verb::Check => return check(),
@@ -61,6 +62,7 @@ fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
         name: name.to_owned(),
         nodes: arguments.nodes,
         family: arguments.family,
+        services: arguments.services,
         profile: arguments.profile.clone(),
         values,
         api: arguments.api,

@@ -165,20 +165,26 @@ impl Lab {
         self.done(&Request::Undrain { node: node.to_owned() })
     }
 
-    /// A rolling update: stops and starts one speaker after the other, each after the one before it was a member again.
+    /// Stops and starts a node's speaker, and returns when it sees as many members again as before.
     ///
     /// # Errors
-    /// [`Error::Refused`] when one does not run; [`Error::TimedOut`] when one does not come back.
+    /// [`Error::Refused`] when it does not run; [`Error::TimedOut`] when it does not come back.
+    pub fn restart(&self, node: &str) -> Result<(), Error> {
+        let before = self.members(node);
+        self.stop(node)?;
+        self.start(node)?;
+        self.wait_for(&format!("the speaker of {node} is a member again"), |lab| {
+            lab.members(node).filter(|now| before.as_ref().is_none_or(|before| before.is_subset(now)))
+        })
+        .map(drop)
+    }
+
+    /// A rolling update: restarts one speaker after the other.
+    ///
+    /// # Errors
+    /// As [`Lab::restart`].
     pub fn rolling(&self) -> Result<(), Error> {
-        for node in self.layout().nodes() {
-            let before = self.members(&node.name);
-            self.stop(&node.name)?;
-            self.start(&node.name)?;
-            self.wait_for(&format!("the speaker of {} is a member again", node.name), |lab| {
-                lab.members(&node.name).filter(|now| before.as_ref().is_none_or(|before| before.is_subset(now)))
-            })?;
-        }
-        Ok(())
+        self.layout().nodes().try_for_each(|node| self.restart(&node.name))
     }
 
     /// The nodes that are alive by the word of a node's speaker; none while that does not answer.

@@ -35,6 +35,9 @@ pub struct Options {
     pub nodes: u8,
     /// Address families of hosts, pods and the service that a lab starts with. Default: IPv4.
     pub family: Family,
+    /// Services that a lab starts with: `default/web`, `default/web-2`, ..., all with the same endpoints. 1 to 2,000, default
+    /// 1.
+    pub services: u16,
     /// Gossip profile of the speakers (`--gossip-profile`). Default: theirs.
     pub profile: Option<String>,
     /// Text of `values.yaml`. Default: one layer2 pool, 10.10.52.0/24 and fd00:10:10::52:0/112, as far as the lab has the
@@ -89,6 +92,7 @@ impl Default for Options {
             name: None,
             nodes: 3,
             family: Family::default(),
+            services: 1,
             profile: None,
             values: None,
             api: Api::default(),
@@ -191,6 +195,7 @@ fn up(lab: PathBuf, name: &str, options: &Options) -> Command {
     let mut command = Command::new(lab);
     command.args(["--name", name, "up", "--managed", "--nodes"]).arg(options.nodes.to_string());
     command.args(["--family", &options.family.to_string()]);
+    command.args(["--services", &options.services.to_string()]);
     if let Some(profile) = &options.profile {
         command.args(["--profile", profile]);
     }

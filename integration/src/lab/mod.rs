@@ -124,7 +124,7 @@ impl Lab {
         self.text(&Request::Read { path: name.to_owned() })
     }
 
-    /// Makes the endpoints of `default/web` those of `nodes`, and returns when every node's rules lead there. At the start
+    /// Makes the endpoints of the services that the lab started with those of `nodes`, and returns when every node's rules lead there. At the start
     /// every node has one.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::error::Error;
 use crate::layout::{BACKEND_PORT, Family, Host, Layout};
@@ -15,40 +15,57 @@ const ENDPOINTS_FILE: &str = "web-endpoints.yaml";
 const CREATED: &str = "2025-01-01T00:00:00Z";
 
 /// Names and texts of the manifests that every lab starts with.
-pub(super) fn all(layout: &Layout, values: &str) -> [(&'static str, String); 4] {
+pub(super) fn all(layout: &Layout, services: u16, values: &str) -> [(&'static str, String); 4] {
     let everybody: Vec<&str> = layout.nodes().map(|node| node.name.as_str()).collect();
     let (nodes_file, nodes) = nodes(layout, &BTreeSet::new());
     [
         ("values.yaml", values.to_owned()),
         (nodes_file, nodes),
-        ("web.yaml", service(layout.family())),
-        (ENDPOINTS_FILE, endpoint_slices(layout, &everybody)),
+        ("web.yaml", documents_of(services, |number| service(number, layout.family()))),
+        (ENDPOINTS_FILE, documents_of(services, |number| endpoint_slices(number, layout, &everybody))),
     ]
 }
 
-/// Name and text of the manifest that makes the default service's endpoints those of `names`.
+/// Name and text of the manifest that makes the endpoints of all those services those of `names`.
 ///
 /// # Errors
 /// [`Error::Refused`] for a name that is no node.
-pub(super) fn endpoints_on(layout: &Layout, names: &[&str]) -> Result<(&'static str, String), Error> {
+pub(super) fn endpoints_on(layout: &Layout, services: u16, names: &[&str]) -> Result<(&'static str, String), Error> {
     if let Some(stranger) = names.iter().find(|name| layout.node(name).is_none()) {
         return Err(Error::Refused { reason: format!("there is no node {stranger}") });
     }
-    Ok((ENDPOINTS_FILE, endpoint_slices(layout, names)))
+    Ok((ENDPOINTS_FILE, documents_of(services, |number| endpoint_slices(number, layout, names))))
 }
 
-/// The service that a lab starts with.
-fn service(family: Family) -> String {
-    let cluster_ips = family.of("10.96.0.10", "fd00:10:96::10");
+/// `namespace/name` of the services that a lab starts with.
+pub(super) fn service_keys(services: u16) -> impl Iterator<Item = String> {
+    (1..=services).map(|number| format!("default/{}", service_name(number)))
+}
+
+fn service_name(number: u16) -> String {
+    if number <= 1 { "web".to_owned() } else { format!("web-{number}") }
+}
+
+fn documents_of(services: u16, document: impl FnMut(u16) -> String) -> String {
+    (1..=services).map(document).collect::<Vec<_>>().join("---\n")
+}
+
+/// One of the services that a lab starts with.
+fn service(number: u16, family: Family) -> String {
+    let place = number.saturating_add(9);
+    let [high, low] = place.to_be_bytes();
+    let v6 = Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, place);
+    let cluster_ips = family.of(format!("10.96.{high}.{low}"), v6.to_string());
+    let (name, node_port) = (service_name(number), 30_079 + u32::from(number));
     let families = family.of("IPv4", "IPv6").join(", ");
     let policy = if family == Family::Dual { "RequireDualStack" } else { "SingleStack" };
-    let (first, all) = (cluster_ips.first().copied().unwrap_or_default(), quoted(&cluster_ips));
+    let (first, all) = (cluster_ips.first().cloned().unwrap_or_default(), quoted(&cluster_ips));
     format!(
         "\
 apiVersion: v1
 kind: Service
 metadata:
-  name: web
+  name: {name}
   namespace: default
   creationTimestamp: \"{CREATED}\"
 spec:
@@ -58,13 +75,13 @@ spec:
   ipFamilies: [{families}]
   ipFamilyPolicy: {policy}
   externalTrafficPolicy: Cluster
-  selector: {{app: web}}
+  selector: {{app: {name}}}
   ports:
   - name: http
     protocol: TCP
     port: 80
     targetPort: 8080
-    nodePort: 30080
+    nodePort: {node_port}
 "
     )
 }
@@ -115,22 +132,23 @@ pub(super) fn nodes(layout: &Layout, drained: &BTreeSet<String>) -> (&'static st
 }
 
 /// A slice for each family, as an API server has them.
-fn endpoint_slices(layout: &Layout, names: &[&str]) -> String {
+fn endpoint_slices(number: u16, layout: &Layout, names: &[&str]) -> String {
     let nodes: Vec<&Host> = layout.nodes().filter(|node| names.contains(&node.name.as_str())).collect();
-    let slices = layout.family().of(("web-lab", "IPv4"), ("web-lab-v6", "IPv6"));
-    let slice = |(name, kind): &(&str, &str)| endpoint_slice(&nodes, name, kind);
+    let slices = layout.family().of(("-lab", "IPv4"), ("-lab-v6", "IPv6"));
+    let service = service_name(number);
+    let slice = |(suffix, kind): &(&str, &str)| endpoint_slice(&nodes, &service, suffix, kind);
     slices.iter().map(slice).collect::<Vec<_>>().join("---\n")
 }
 
-fn endpoint_slice(nodes: &[&Host], name: &str, address_type: &str) -> String {
+fn endpoint_slice(nodes: &[&Host], service: &str, suffix: &str, address_type: &str) -> String {
     let mut text = format!(
         "apiVersion: discovery.k8s.io/v1\n\
          kind: EndpointSlice\n\
          metadata:\n\
-         \x20 name: {name}\n\
+         \x20 name: {service}{suffix}\n\
          \x20 namespace: default\n\
          \x20 creationTimestamp: \"{CREATED}\"\n\
-         \x20 labels: {{kubernetes.io/service-name: web}}\n\
+         \x20 labels: {{kubernetes.io/service-name: {service}}}\n\
          addressType: {address_type}\n\
          ports:\n\
          - {{name: http, protocol: TCP, port: {BACKEND_PORT}}}\n"
@@ -181,16 +199,26 @@ mod tests {
         assert_eq!(nodes[1]["spec"]["unschedulable"], true);
         assert_eq!(nodes[1]["spec"]["taints"][1]["effect"], "NoExecute");
         assert_eq!(nodes[0]["spec"].get("taints"), None);
-        let service = &documents(&service(Family::Dual))[0];
+        let service = &documents(&service(1, Family::Dual))[0];
         assert_eq!(service["spec"]["type"], "LoadBalancer");
-        assert_eq!(service["spec"]["clusterIPs"][1], "fd00:10:96::10");
+        assert_eq!(service["spec"]["clusterIPs"][1], "fd00:10:96::a");
         assert_eq!(service["metadata"]["creationTimestamp"], CREATED);
+    }
+
+    #[test]
+    fn many_services_differ_in_everything_that_must() {
+        let services = documents(&documents_of(300, |number| service(number, Family::Ipv4)));
+        let all = |pointer: &dyn Fn(&Value) -> String| services.iter().map(pointer).collect::<BTreeSet<_>>().len();
+        assert_eq!(all(&|service| service["metadata"]["name"].as_str().unwrap().to_owned()), 300);
+        assert_eq!(all(&|service| service["spec"]["clusterIP"].as_str().unwrap().to_owned()), 300);
+        assert_eq!(all(&|service| service["spec"]["ports"][0]["nodePort"].as_u64().unwrap().to_string()), 300);
+        assert_eq!(service_keys(2).collect::<Vec<_>>(), ["default/web", "default/web-2"]);
     }
 
     #[test]
     fn endpoints_are_those_of_the_chosen_nodes_in_each_family() {
         let layout = Layout::new(3, Family::Dual);
-        let slices = documents(&endpoint_slices(&layout, &["node-3", "node-1"]));
+        let slices = documents(&endpoint_slices(1, &layout, &["node-3", "node-1"]));
         let endpoints = |slice: &Value| slice["endpoints"].as_sequence().unwrap().clone();
         for slice in &slices {
             let names: Vec<_> =
@@ -199,7 +227,7 @@ mod tests {
         }
         assert_eq!((&slices[0]["addressType"], &slices[1]["addressType"]), (&"IPv4".into(), &"IPv6".into()));
         assert_eq!(slices[1]["endpoints"][0]["addresses"][0], "fd00:10:244:1::2");
-        let none = documents(&endpoint_slices(&Layout::new(3, Family::Ipv6), &[]));
+        let none = documents(&endpoint_slices(1, &Layout::new(3, Family::Ipv6), &[]));
         assert_eq!(none.len(), 1);
         assert!(endpoints(&none[0]).is_empty());
     }

@@ -51,8 +51,6 @@ use crate::layout::{Layout, SWITCH};
 use crate::namespaces::{SOURCE_FOLDER, stream_to_holder};
 use crate::protocol::{Event, HostState, Reply, Request, Setup, State};
 
-/// The default service.
-const WEB: &str = "default/web";
 /// How long it may take until every node's rules follow from new endpoints; the bound of a hang.
 const RULES_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -166,7 +164,7 @@ async fn build(setup: &Setup, layout: &Layout, runner: &Runner, events: &Events)
             Ground::Cluster(Box::new(cluster))
         }
     };
-    for (name, text) in defaults::all(layout, &setup.values) {
+    for (name, text) in defaults::all(layout, setup.services, &setup.values) {
         ground.apply(name, &text).await?;
     }
     let (path, key) = daemons::gossip_key();
@@ -276,14 +274,16 @@ impl Supervisor {
         Ok(Reply::Done)
     }
 
-    /// Moves the endpoints of the default service, and waits until every node's rules say so.
+    /// Moves the endpoints of the services that the lab started with, and waits until every node's rules say so.
     async fn endpoints_on(&self, nodes: &[String]) -> Result<(), Error> {
         let names: Vec<&str> = nodes.iter().map(String::as_str).collect();
-        let (name, text) = defaults::endpoints_on(&self.layout, &names)?;
+        let (name, text) = defaults::endpoints_on(&self.layout, self.setup.services, &names)?;
         self.ground.apply(name, &text).await?;
         let wanted: BTreeSet<String> = nodes.iter().cloned().collect();
         let mut in_force = self.in_force.clone();
-        let followed = in_force.wait_for(|objects| proxy::endpoints_are_on(objects, WEB, &wanted));
+        let followed = in_force.wait_for(|objects| {
+            defaults::service_keys(self.setup.services).all(|key| proxy::endpoints_are_on(objects, &key, &wanted))
+        });
         let waited = timeout(RULES_DEADLINE, followed).await;
         let what = || "every node's rules follow from the endpoints".to_owned();
         // The proxy lives as long as this does.

@@ -121,7 +121,10 @@ fn settings(kind: HostKind) -> &'static [&'static str] {
             "net/ipv4/conf/all/send_redirects=0",
             "net/ipv4/conf/default/send_redirects=0",
         ],
+        // What a network manager does: an interface that changes its hardware address says so for its own addresses.
         HostKind::Node => &[
+            "net/ipv4/conf/default/arp_notify=1",
+            "net/ipv6/conf/default/ndisc_notify=1",
             "net/ipv6/conf/all/forwarding=1",
             "net/ipv4/ip_forward=1",
             "net/ipv4/conf/all/send_redirects=0",

@@ -287,7 +287,8 @@ impl Reporter {
     fn event(&self, event_type: EventType, reason: &'static str, message: String, service: &ObjectKey) {
         tracing::info!(service = %service, reason, "{message}");
         let object = ObjectRef::new("Service", &*service.namespace, &*service.name);
-        let lost = !self.queue.push(Write::Event(Event { event_type, reason, message, object, source: COMPONENT }));
+        let event = Event { event_type, reason, message, object, source: COMPONENT };
+        let lost = !self.queue.push(Write::Event(event));
         if lost {
             tracing::warn!(service = %service, "too much waits to be written; an event is lost");
         }

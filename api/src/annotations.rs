@@ -1,6 +1,6 @@
 //! Annotations on Services that users set and that ferrolb sets, with their `metallb.universe.tf` forerunners.
 
-use std::collections::BTreeMap;
+use crate::SmallMap;
 
 /// Pool that the Service's addresses are to come from.
 pub const ADDRESS_POOL: &str = "metallb.io/address-pool";
@@ -24,22 +24,22 @@ pub const PREFIXES: [&str; 2] = [PREFIX, "metallb.universe.tf"];
 
 /// The value of annotation `key` (one of this module's), read from its legacy name where the new one is absent.
 /// A new one that is present but empty wins over the legacy one.
-pub fn get<'a>(annotations: &'a BTreeMap<String, String>, key: &str) -> Option<&'a str> {
+pub fn get<'a>(annotations: &'a SmallMap, key: &str) -> Option<&'a str> {
     let legacy = key.strip_prefix(PREFIX).map(|name| format!("{LEGACY_PREFIX}{name}"));
-    annotations.get(key).or_else(|| annotations.get(legacy.as_deref()?)).map(String::as_str)
+    annotations.get(key).or_else(|| annotations.get(legacy.as_deref()?))
 }
 
 /// The legacy annotations that are present, in order of name.
-pub fn deprecated(annotations: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
-    annotations.keys().map(String::as_str).filter(|key| key.starts_with("metallb.universe.tf"))
+pub fn deprecated(annotations: &SmallMap) -> impl Iterator<Item = &str> {
+    annotations.keys().filter(|key| key.starts_with("metallb.universe.tf"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    fn annotations(pairs: &[(&str, &str)]) -> SmallMap {
+        pairs.iter().copied().collect()
     }
 
     #[test]

@@ -9,10 +9,12 @@ pub mod calico;
 pub mod conversion;
 pub mod crds;
 pub mod labels;
+mod small_map;
 pub mod v1beta1;
 pub mod v1beta2;
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+pub use small_map::SmallMap;
 
 /// API group of the resources that are shared with `MetalLB`.
 pub const GROUP: &str = "metallb.io";

@@ -3,8 +3,6 @@
 //! Whoever reads objects reads them here: a directory of manifests, an API server, a webhook. What the schema of a
 //! kind refuses is refused here or by [`parse`](crate::parse), so that a check without an API server says the same.
 
-use std::collections::BTreeMap;
-
 use ferrolb_api::conversion::convert_bgp_peer;
 use ferrolb_api::{v1beta1, v1beta2};
 use serde::de::DeserializeOwned;
@@ -12,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::problem::{ObjectRef, Problem};
 use crate::resource::{Origin, Resource, Resources, SecretFacts};
+use crate::selectors::Labels;
 
 /// What becomes of fields that a kind does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,14 +140,14 @@ impl Reader<'_> {
         Some(Resource { origin, name: self.object.name.clone(), labels, spec })
     }
 
-    fn labels(&mut self) -> BTreeMap<String, String> {
+    fn labels(&mut self) -> Labels {
         let labels = self.document.pointer("/metadata/labels").filter(|labels| !labels.is_null());
         match labels.map(|labels| typed(labels, &self.object, "metadata.labels")) {
-            None => BTreeMap::new(),
+            None => Labels::new(),
             Some(Ok((labels, _))) => labels,
             Some(Err(problem)) => {
                 self.problems.push(*problem);
-                BTreeMap::new()
+                Labels::new()
             }
         }
     }

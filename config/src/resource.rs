@@ -139,7 +139,7 @@ pub struct Resource<S> {
     /// `metadata.name`.
     pub name: String,
     /// `metadata.labels`.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// `spec`.
     pub spec: S,
 }

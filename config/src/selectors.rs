@@ -1,14 +1,14 @@
 //! Label selectors, checked once and then only matched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use ferrolb_api::LabelSelector;
+use ferrolb_api::{LabelSelector, SmallMap};
 
 use crate::problem::Problem;
 use crate::resource::Origin;
 
 /// Labels of an object.
-pub type Labels = BTreeMap<String, String>;
+pub type Labels = SmallMap;
 
 /// A label selector: every requirement has to hold; one without requirements matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]

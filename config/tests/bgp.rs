@@ -4,7 +4,7 @@
 
 mod support;
 
-use ferrolb_config::{Community, PeerSet};
+use ferrolb_config::{Community, Labels, PeerSet};
 use support::Verdict::{Accepted, Invalid, Missing};
 use support::{check, node, object, parsed, pool};
 
@@ -251,12 +251,12 @@ fn what_is_wrong_elsewhere_does_not_hinder_a_node() {
         + &advertisement("bad", &format!("aggregationLength: 8, {elsewhere}"));
     let parsed = parsed(&yaml);
     assert!(parsed.for_announcement().is_err());
-    let config = parsed.for_node(&[("rack".to_owned(), "a".to_owned())].into()).unwrap();
+    let config = parsed.for_node(&[("rack", "a")].into()).unwrap();
     assert_eq!(config.peers.keys().collect::<Vec<_>>(), ["good"]);
     assert_eq!(config.bgp_advertisements.len(), 1);
-    let hindered = parsed.for_node(&[("rack".to_owned(), "b".to_owned())].into()).unwrap_err();
+    let hindered = parsed.for_node(&[("rack", "b")].into()).unwrap_err();
     assert_eq!(hindered.len(), 3, "{hindered:?}");
     let wrong_selector =
         peer("bad", "myASN: 0, peerASN: 1, peerAddress: 192.0.2.1, nodeSelectors: [{matchLabels: {'': b}}]");
-    assert!(support::parsed(&wrong_selector).for_node(&[].into()).is_err(), "who is meant is not known");
+    assert!(support::parsed(&wrong_selector).for_node(&Labels::new()).is_err(), "who is meant is not known");
 }

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use ferrolb_config::{Bfd, Class, Password, PeerEndpoint, RemoteAsn};
+use ferrolb_config::{Bfd, Class, Labels, Password, PeerEndpoint, RemoteAsn};
 use support::Verdict::{Accepted, Invalid, Missing};
 use support::{check, object, parsed, resources, secret};
 
@@ -177,7 +177,7 @@ fn a_peer_is_parsed_once_and_for_all() {
     );
     assert_eq!((profile.detect_multiplier, profile.echo_mode, profile.minimum_ttl), (3, true, 200));
     assert_eq!((peer.graceful_restart, peer.dual_stack, peer.vrf.as_deref()), (true, true, Some("red")));
-    assert!(peer.covers_node(&[("rack".into(), "a".into())].into()) && !peer.covers_node(&[].into()));
+    assert!(peer.covers_node(&[("rack", "a")].into()) && !peer.covers_node(&Labels::new()));
     assert!(peer.is_complete());
 }
 

@@ -29,7 +29,7 @@ fn fields_that_no_schema_has_are_refused_in_manifests_and_ignored_from_an_api_se
     );
     assert!(problems.iter().all(|problem| problem.object == ObjectRef::new("IPAddressPool", "lb", "p")));
     let resources = read("IPAddressPool", &document, UnknownFields::Ignore).unwrap();
-    assert_eq!((resources.pools[0].name.as_str(), resources.pools[0].labels["a"].as_str()), ("p", "b"));
+    assert_eq!((resources.pools[0].name.as_str(), resources.pools[0].labels.get("a")), ("p", Some("b")));
 }
 
 #[test]

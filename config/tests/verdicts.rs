@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
 
 use ferrolb_api::v1beta1::{IPAddressPoolSpec, L2AdvertisementSpec};
-use ferrolb_config::{Class, ObjectRef, Origin, Parsed, Resource, Resources, legacy, parse};
+use ferrolb_config::{Class, Labels, ObjectRef, Origin, Parsed, Resource, Resources, legacy, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn resource<S: serde::de::DeserializeOwned>(kind: &str, name: &str, yaml: &str) 
     Resource {
         origin: Origin::resource(kind, "ferrolb-system", name),
         name: name.to_owned(),
-        labels: [].into(),
+        labels: Labels::new(),
         spec: serde_yaml::from_str(yaml).unwrap(),
     }
 }

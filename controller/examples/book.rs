@@ -55,8 +55,7 @@ fn write_all(book: &mut Book, cluster: &mut Cluster) {
             service.ingress.clone_from(&status.ips);
             service.ingress_has_more = false;
             if let Some(pool) = &status.pool {
-                let annotation = ferrolb_api::annotations::ALLOCATED_FROM_POOL.to_owned();
-                service.annotations.insert(annotation, pool.clone());
+                service.annotations.insert(ferrolb_api::annotations::ALLOCATED_FROM_POOL, pool.as_str());
             }
         }
     }
@@ -95,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             idle.push(timed(&mut book, &cluster).0);
             if let Some(service) = cluster.services.get_mut(key) {
                 let mut changed = service.as_ref().clone();
-                changed.labels.insert("changed".to_owned(), "yes".to_owned());
+                changed.labels.insert("changed", "yes");
                 *service = Arc::new(changed);
             }
             label.push(timed(&mut book, &cluster).0);

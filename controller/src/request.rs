@@ -77,7 +77,7 @@ pub(crate) fn sharing(service: &Service) -> Option<Sharing> {
 
 /// An annotation that says something. One that is present and empty says nothing, and silences its forerunner.
 fn annotation<'a>(service: &'a Service, key: &str) -> Option<&'a str> {
-    let own = service.annotations.get(key).map(String::as_str);
+    let own = service.annotations.get(key);
     // Hardly any Service has annotations of old, and this is asked of every one.
     let value = own.or_else(|| {
         annotations::deprecated(&service.annotations).next()?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrolb_config::{Config, Origin, Resource, Resources, parse};
+use ferrolb_config::{Config, Labels, Origin, Resource, Resources, parse};
 use ferrolb_controller::Book;
 use ferrolb_controller::book::{Change, Told};
 use ferrolb_source::{Age, Cluster, ClusterIps, ObjectKey, Service};
@@ -38,7 +38,7 @@ impl World {
         let pool = |(name, yaml): &(&str, &str)| Resource {
             origin: Origin::resource("IPAddressPool", "lb", name),
             name: (*name).to_owned(),
-            labels: [].into(),
+            labels: Labels::new(),
             spec: serde_yaml::from_str(yaml).unwrap(),
         };
         let parsed = parse(&Resources { pools: pools.iter().map(pool).collect(), ..Resources::default() });
@@ -76,11 +76,11 @@ impl World {
             let mut shown = (**service).clone();
             shown.ingress.clone_from(&status.ips);
             shown.ingress_has_more = false;
-            let annotation = ferrolb_api::annotations::ALLOCATED_FROM_POOL.to_owned();
+            let annotation = ferrolb_api::annotations::ALLOCATED_FROM_POOL;
             match &status.pool {
-                Some(pool) => shown.annotations.insert(annotation, pool.clone()),
-                None => shown.annotations.remove(&annotation),
-            };
+                Some(pool) => shown.annotations.insert(annotation, pool.as_str()),
+                None => shown.annotations.remove(annotation),
+            }
             *service = Arc::new(shown);
         }
     }
@@ -350,10 +350,9 @@ fn whoever_waits_is_served_as_soon_as_sharing_becomes_possible() {
     let mut world = World::new(&[("default", "addresses: [10.0.0.1/32]")]);
     world.web("first");
     world.service("second", "spec: {type: LoadBalancer, clusterIP: 10.96.0.1, ports: [{port: 81}]}");
-    let shared = [(ferrolb_api::annotations::ALLOW_SHARED_IP.to_owned(), "k".to_owned())];
     let share = |world: &mut World, name: &str| {
         let mut service = (*world.cluster.services[&key(name)]).clone();
-        service.annotations.extend(shared.clone());
+        service.annotations.insert(ferrolb_api::annotations::ALLOW_SHARED_IP, "k");
         world.cluster.services.insert(key(name), Arc::new(service));
         world.update();
     };
@@ -412,7 +411,7 @@ fn annotations_of_old_are_honoured_and_named_once() {
     let mut world = World::new(&[("manual", "{addresses: [10.0.9.0/24], autoAssign: false}")]);
     world.web("web");
     let service = Arc::make_mut(world.cluster.services.get_mut(&key("web")).unwrap());
-    service.annotations.insert("metallb.universe.tf/address-pool".to_owned(), "manual".to_owned());
+    service.annotations.insert("metallb.universe.tf/address-pool", "manual");
     assert_eq!(reasons(&world.update()), ["IPAllocated", "deprecatedAnnotation"]);
     assert_eq!(reasons(&world.update()), [] as [&str; 0]);
 }
@@ -422,7 +421,7 @@ const REQUESTED: &str = "metallb.io/loadBalancerIPs";
 impl World {
     fn request(&mut self, name: &str, ip: &str) {
         let service = Arc::make_mut(self.cluster.services.get_mut(&key(name)).unwrap());
-        service.annotations.insert(REQUESTED.to_owned(), ip.to_owned());
+        service.annotations.insert(REQUESTED, ip);
     }
 
     /// What is to be written now, before anything of it is.
@@ -430,7 +429,7 @@ impl World {
         let changes = std::iter::from_fn(|| self.book.next_unwritten());
         let plain = |change: Change| {
             let ips = change.status.ips.iter().map(ToString::to_string).collect();
-            (change.key.name, ips)
+            (change.key.name.to_string(), ips)
         };
         changes.map(plain).collect()
     }
@@ -484,7 +483,7 @@ fn services_that_change_places_give_up_first_what_they_had() {
     world.request("two", "10.0.0.1");
     let changes = world.update();
     let written: Vec<(&str, usize)> =
-        changes.statuses.iter().map(|change| (change.key.name.as_str(), change.status.ips.len())).collect();
+        changes.statuses.iter().map(|change| (&*change.key.name, change.status.ips.len())).collect();
     assert_eq!(written, [("one", 0), ("two", 1), ("one", 1)]);
     assert_eq!((world.ips("one"), world.ips("two")), (vec!["10.0.0.2".to_owned()], vec!["10.0.0.1".to_owned()]));
     assert_eq!(world.update(), Changes::default());

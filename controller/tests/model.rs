@@ -80,7 +80,7 @@ fn step() -> impl Strategy<Value = Do> {
 }
 
 fn ports(numbers: &[u8]) -> Vec<Port> {
-    numbers.iter().map(|n| Port { protocol: "TCP".to_owned(), port: i32::from(*n) }).collect()
+    numbers.iter().map(|n| Port { protocol: "TCP".into(), port: i32::from(*n) }).collect()
 }
 
 fn apply(allocator: &mut Allocator, model: &mut Model, keys: &[Arc<ObjectKey>], what: Do) -> Result<(), TestCaseError> {

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::identity::NodeName;
-use crate::key::Key;
 use crate::profile::Profile;
+use crate::ring::KeyRing;
 
 /// Everything a [`Gossip`](crate::Gossip) machine needs to know at its start.
 #[derive(Clone, Debug)]
@@ -18,8 +18,8 @@ pub struct Config {
     pub profile: Profile,
     /// Tells clusters apart that share a network and, by mistake, a key. Every node of a cluster has the same one.
     pub cluster_id: String,
-    /// The group key.
-    pub key: Key,
+    /// The group keys.
+    pub keys: KeyRing,
     /// Wall clock at the start, in milliseconds since the Unix epoch. Must be newer than at the previous start of the
     /// process on this node; a clock that was set back costs one more round trip while joining.
     pub boot: u64,

@@ -13,8 +13,11 @@ pub struct Counters {
     pub received_bytes: u64,
     /// Dropped: too short, too long or of another envelope version.
     pub malformed: u64,
-    /// Dropped: sealed with another key or by another cluster (the key id differs).
+    /// Dropped: sealed with another key or by another cluster (no key of the ring has this key id).
     pub foreign_key: u64,
+    /// Opened with a key of the ring that is not the first: somebody still seals with an old key, or already with a new
+    /// one. While this rises, no key may be removed.
+    pub other_key: u64,
     /// Dropped: authentication failed. The datagram was forged or damaged, or it was sealed for another destination
     /// than our advertised address, as happens with address translation between the nodes.
     pub forged: u64,
@@ -38,6 +41,10 @@ pub struct Counters {
     pub challenges: u64,
     /// Sessions of other nodes that were admitted.
     pub sessions: u64,
+    /// Checks of the watched member because its beat did not come in time.
+    pub checks: u64,
+    /// Such checks that nobody answered, each of which starts a suspicion.
+    pub checks_failed: u64,
     /// Own probes that failed, each of which starts a suspicion.
     pub probes_failed: u64,
     /// Suspicions against this node that it refuted.

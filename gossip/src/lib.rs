@@ -21,7 +21,7 @@
 //!         advertise: "192.0.2.1:7946".parse()?,
 //!         profile: Profile::default(),
 //!         cluster_id: "default".to_owned(),
-//!         key: Key::from_bytes([7; 32]),
+//!         keys: Key::from_bytes([7; 32]).into(),
 //!         boot: 1_700_000_000_000,
 //!         session: [1; 16],
 //!         seed: 42,
@@ -49,6 +49,7 @@ mod key;
 mod machine;
 mod notice;
 mod profile;
+mod ring;
 mod seal;
 mod swim;
 mod table;
@@ -67,5 +68,6 @@ pub use self::facts::Facts;
 pub use self::identity::{Identity, NodeName};
 pub use self::key::{Key, KeyError};
 pub use self::machine::{Gossip, Input, Output};
-pub use self::profile::Profile;
+pub use self::profile::{Profile, UnknownProfile};
+pub use self::ring::{KeyRing, KeyRingError};
 pub use self::view::{Held, View};

@@ -20,6 +20,26 @@ pub(crate) enum Task {
         /// How many more reminders follow.
         left: u8,
     },
+    /// Send a beat to the one who watches us.
+    Beat,
+    /// See whether the one we watch was heard.
+    Watch,
+    /// Nobody had an answer from the one we watch, unless it was heard since.
+    Judge {
+        /// Whom we watch.
+        member: Identity,
+        /// When we began to ask.
+        since: Instant,
+    },
+    /// A suspicion of ours was not refuted, unless the suspect was heard since.
+    Verdict {
+        /// The suspect.
+        suspect: Identity,
+        /// Which of its incarnations is suspected.
+        incarnation: u16,
+        /// When we began to ask.
+        since: Instant,
+    },
     /// Compare digests with one member.
     Sync,
     /// Invite one seed.
@@ -65,6 +85,11 @@ impl Timers {
         self.queue.first_key_value().map(|((at, ..), _)| *at)
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Takes the first task that is due.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<Task> {
         let first = self.queue.first_entry().filter(|entry| entry.key().0 <= now)?;
@@ -73,12 +98,15 @@ impl Timers {
 
     /// Drops what belongs to an instance of SWIM that is gone.
     pub(crate) fn forget_swim(&mut self) {
-        self.queue.retain(|_, task| !matches!(task, Task::Swim(_) | Task::Nudge { .. }));
+        self.queue.retain(|_, task| {
+            !matches!(task, Task::Swim(_) | Task::Nudge { .. } | Task::Judge { .. } | Task::Verdict { .. })
+        });
     }
 
     /// Gives all suspects `extra` time: we did not run, so we cannot have heard them.
     pub(crate) fn postpone_suspicions(&mut self, extra: Duration) {
-        let suspicion = |task: &Task| matches!(task, Task::Swim(Timer::ChangeSuspectToDown { .. }));
+        let suspicion =
+            |task: &Task| matches!(task, Task::Swim(Timer::ChangeSuspectToDown { .. }) | Task::Verdict { .. });
         for ((at, order, added), task) in std::mem::take(&mut self.queue) {
             let at = if suspicion(&task) { at.checked_add(extra).unwrap_or(at) } else { at };
             self.queue.insert((at, order, added), task);
@@ -94,7 +122,7 @@ impl Task {
         match self {
             Self::Swim(Timer::SendIndirectProbe { .. }) => 0,
             Self::Swim(Timer::ProbeRandomMember(_)) => 1,
-            Self::Swim(Timer::ChangeSuspectToDown { .. }) => 2,
+            Self::Swim(Timer::ChangeSuspectToDown { .. }) | Self::Judge { .. } | Self::Verdict { .. } => 2,
             Self::Swim(
                 Timer::PeriodicAnnounce(_)
                 | Timer::PeriodicAnnounceDown(_)
@@ -102,6 +130,8 @@ impl Task {
                 | Timer::RemoveDown(_),
             )
             | Self::Nudge { .. }
+            | Self::Beat
+            | Self::Watch
             | Self::Sync
             | Self::Seed
             | Self::PullAgain { .. }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ferrolb_gossip::driver::KeyFileError;
-use ferrolb_gossip::{DriverConfig, Error, Facts, Handle, Key, Profile, View, spawn};
+use ferrolb_gossip::{DriverConfig, Error, Facts, Handle, Key, KeyRing, Profile, View, spawn};
 
 /// Only keeps a broken test from hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,6 +78,38 @@ async fn nodes_find_each_other_see_claims_and_leave() {
     }
 }
 
+/// Waits until each node has received some more datagrams.
+async fn exchanged(handles: &[Handle]) {
+    for handle in handles {
+        let enough = handle.counters().received + 5;
+        let mut counters = handle.watch_counters();
+        tokio::time::timeout(PATIENCE, counters.wait_for(|counters| counters.received >= enough))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_while_the_cluster_runs_and_no_member_is_lost() {
+    let handles = cluster().await;
+    let key = |number: u8| Key::from_bytes([number; 32]);
+    for keys in [vec![key(1), key(2)], vec![key(2), key(1)], vec![key(2)]] {
+        let ring = KeyRing::new(keys).unwrap();
+        for handle in &handles {
+            handle.keys(ring.clone()).await.unwrap();
+            exchanged(&handles).await;
+        }
+    }
+    for handle in handles {
+        let counters = handle.counters();
+        assert_eq!((counters.members_down, counters.foreign_key, counters.forged), (0, 0, 0));
+        assert!(counters.other_key > 0, "both keys were in use");
+        assert_eq!(handle.view.borrow().members.len(), 3);
+        handle.shutdown().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_stopped_driver_is_noticed_and_its_port_is_free_again() {
     let handle = spawn(config("a")).unwrap();
@@ -142,6 +174,11 @@ fn a_key_file_is_read_and_errors_name_it_without_its_content() {
     assert!(error.to_string().contains(&broken.path().display().to_string()), "{error}");
     assert!(cause.contains("base64 of 32 bytes"), "{cause}");
     assert!(!format!("{error} {cause} {error:?}").contains("horse"));
+
+    writeln!(file, "correct horse battery staple").unwrap();
+    let error = KeyRing::from_file(file.path()).unwrap_err();
+    assert_eq!(error.source().unwrap().to_string(), "line 2");
+    assert!(!format!("{error} {error:?}").contains("horse"));
 
     let error = Key::from_file("/nonexistent/key").unwrap_err();
     assert!(matches!(error, KeyFileError::Read { .. }));

@@ -1,31 +1,44 @@
 //! Who is in the lab's network and under which names and addresses: the plan that topology, manifests and
 //! processes are made from.
 //!
-//! Everything follows from the name, so that a packet dump reads without a table: `node-3` is 10.10.0.13,
-//! 02:00:00:00:00:03, and its pods are 10.244.3.0/24.
+//! Everything follows from the name, so that a packet dump reads without a table: `node-3` is 10.10.0.13 and
+//! fd00:10:10::13, 02:00:00:00:00:03, and its pods are 10.244.3.0/24 and fd00:10:244:3::/64.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 /// Most nodes a lab can have: their addresses end before the client's.
 pub(crate) const MAX_NODES: u8 = 80;
+/// Most services a lab can start with: as many as there are node ports for.
+pub(crate) const MAX_SERVICES: u16 = 2_000;
 /// The place of the bridge: no host, but commands can run there.
 pub(crate) const SWITCH: &str = "switch";
 /// The bridge in the switch.
 pub(crate) const BRIDGE: &str = "br0";
 /// The one interface of every host.
 pub(crate) const INTERFACE: &str = "eth0";
-/// Prefix length of the LAN.
-pub(crate) const LAN_PREFIX: u8 = 16;
-/// The bridge's own address, where there is an API server: it listens there.
-pub(crate) const API_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 3);
+/// The last octet of the bridge's own address, where there is an API server: it listens there.
+const API_NUMBER: u8 = 3;
 /// The bridge's hardware address then; else it would be that of some port, and change with the ports.
 pub(crate) const API_MAC: Mac = Mac([2, 0, 0, 0, 0xee, 3]);
 /// The port that every backend listens on.
 pub(crate) const BACKEND_PORT: u16 = 8080;
+
+/// The address families of a lab: of its hosts, pods and the service that it starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// IPv4 alone.
+    #[default]
+    Ipv4,
+    /// IPv6 alone: nobody has an IPv4 address.
+    Ipv6,
+    /// Both, IPv4 first.
+    Dual,
+}
 
 /// A hardware address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,10 +62,10 @@ pub enum HostKind {
 /// The pods of a node; its backend listens on one of their addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
-    /// The node's podCIDR.
-    pub cidr: String,
-    /// Address of the backend, inside the podCIDR.
-    pub address: Ipv4Addr,
+    /// The node's podCIDRs, one of each family of the lab.
+    pub cidrs: Vec<String>,
+    /// Addresses of the backend, in the podCIDRs and in their order.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// One host of the lab: a network namespace with an interface `eth0` on the LAN.
@@ -62,8 +75,8 @@ pub struct Host {
     pub name: String,
     /// What it is there for.
     pub kind: HostKind,
-    /// Its address in 10.10.0.0/16.
-    pub address: Ipv4Addr,
+    /// Its addresses in 10.10.0.0/16 and fd00:10:10::/64, one of each family of the lab, IPv4 first.
+    pub addresses: Vec<IpAddr>,
     /// Hardware address of its `eth0`.
     pub mac: Mac,
     /// Its pods, when it is a node.
@@ -73,7 +86,41 @@ pub struct Host {
 /// All hosts of a lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
+    #[serde(default)]
+    family: Family,
     hosts: Vec<Host>,
+}
+
+// === impl Family ===
+
+impl Family {
+    /// Whether addresses of that family exist in the lab.
+    pub fn includes(self, address: IpAddr) -> bool {
+        match self {
+            Self::Ipv4 => address.is_ipv4(),
+            Self::Ipv6 => address.is_ipv6(),
+            Self::Dual => true,
+        }
+    }
+
+    /// Those of the two that exist in the lab, IPv4 first.
+    pub(crate) fn of<T>(self, v4: T, v6: T) -> Vec<T> {
+        match self {
+            Self::Ipv4 => vec![v4],
+            Self::Ipv6 => vec![v6],
+            Self::Dual => vec![v4, v6],
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Dual => "dual",
+        })
+    }
 }
 
 // === impl Mac ===
@@ -133,25 +180,59 @@ pub struct BadMac;
 // === impl Host ===
 
 impl Host {
-    fn infrastructure(name: &str, kind: HostKind, last_octet: u8) -> Self {
+    /// Its first address.
+    pub fn address(&self) -> IpAddr {
+        // Every host is made with one.
+        self.addresses.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
+    fn infrastructure(name: &str, kind: HostKind, number: u8, family: Family) -> Self {
         Self {
             name: name.to_owned(),
             kind,
-            address: Ipv4Addr::new(10, 10, 0, last_octet),
-            mac: Mac([2, 0, 0, 0, 0xee, decimal_digits(last_octet)]),
+            addresses: family.of(v4(number), v6(number)),
+            mac: Mac([2, 0, 0, 0, 0xee, decimal_digits(number)]),
             pod: None,
         }
     }
 
-    fn node(number: u8) -> Self {
+    fn node(number: u8, family: Family) -> Self {
+        let on_lan = number.saturating_add(10);
+        let group = hexadecimal(number);
+        let pod = Pod {
+            cidrs: family.of(format!("10.244.{number}.0/24"), format!("fd00:10:244:{number}::/64")),
+            addresses: family.of(
+                Ipv4Addr::new(10, 244, number, 2).into(),
+                Ipv6Addr::new(0xfd00, 0x10, 0x244, group, 0, 0, 0, 2).into(),
+            ),
+        };
         Self {
             name: format!("node-{number}"),
             kind: HostKind::Node,
-            address: Ipv4Addr::new(10, 10, 0, number.saturating_add(10)),
+            addresses: family.of(v4(on_lan), v6(on_lan)),
             mac: Mac([2, 0, 0, 0, 0, decimal_digits(number)]),
-            pod: Some(Pod { cidr: format!("10.244.{number}.0/24"), address: Ipv4Addr::new(10, 244, number, 2) }),
+            pod: Some(pod),
         }
     }
+}
+
+/// The prefix length of an address on the LAN.
+pub(crate) fn lan_prefix(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 16 } else { 64 }
+}
+
+fn v4(number: u8) -> IpAddr {
+    Ipv4Addr::new(10, 10, 0, number).into()
+}
+
+fn v6(number: u8) -> IpAddr {
+    Ipv6Addr::new(0xfd00, 0x10, 0x10, 0, 0, 0, 0, hexadecimal(number)).into()
+}
+
+/// The number that reads in hexadecimal as `number` does in decimal: 12 becomes 0x12, 100 becomes 0x100.
+fn hexadecimal(number: u8) -> u16 {
+    let (hundreds, rest) = (u16::from(number / 100), u16::from(decimal_digits(number)));
+    hundreds * 0x100 + rest
 }
 
 /// The byte that reads in hexadecimal as `number` does in decimal: 12 becomes 0x12, 100 (which does not fit) 0x00.
@@ -164,14 +245,25 @@ fn decimal_digits(number: u8) -> u8 {
 
 impl Layout {
     /// A network with `nodes` nodes (at most [`MAX_NODES`] are made).
-    pub(crate) fn new(nodes: u8) -> Self {
+    pub(crate) fn new(nodes: u8, family: Family) -> Self {
         let mut hosts = vec![
-            Host::infrastructure("gateway", HostKind::Gateway, 1),
-            Host::infrastructure("control", HostKind::Control, 2),
+            Host::infrastructure("gateway", HostKind::Gateway, 1, family),
+            Host::infrastructure("control", HostKind::Control, 2, family),
         ];
-        hosts.extend((1..=nodes.min(MAX_NODES)).map(Host::node));
-        hosts.push(Host::infrastructure("client", HostKind::Client, 100));
-        Self { hosts }
+        hosts.extend((1..=nodes.min(MAX_NODES)).map(|number| Host::node(number, family)));
+        hosts.push(Host::infrastructure("client", HostKind::Client, 100, family));
+        Self { family, hosts }
+    }
+
+    /// The address families of its hosts.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Somebody on the LAN who is no host of the lab: an observer.
+    pub(crate) fn stranger(number: u8) -> Host {
+        let host = Host::infrastructure("observer", HostKind::Client, number, Family::Dual);
+        Host { mac: Mac([2, 0, 0, 0, 0xfe, decimal_digits(number)]), ..host }
     }
 
     /// All hosts: gateway, control, the nodes, client.
@@ -199,9 +291,14 @@ impl Layout {
         self.hosts.iter().find(|host| host.mac == mac)
     }
 
-    /// The gateway's address.
-    pub fn gateway(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 10, 0, 1)
+    /// The gateway's addresses.
+    pub fn gateways(&self) -> &[IpAddr] {
+        self.host("gateway").map(|host| host.addresses.as_slice()).unwrap_or_default()
+    }
+
+    /// The bridge's own addresses, where there is an API server.
+    pub(crate) fn api_addresses(&self) -> Vec<IpAddr> {
+        self.family.of(v4(API_NUMBER), v6(API_NUMBER))
     }
 }
 
@@ -213,24 +310,39 @@ mod tests {
 
     #[test]
     fn names_addresses_and_hardware_addresses_follow_from_the_number() {
-        let layout = Layout::new(12);
+        let layout = Layout::new(12, Family::Dual);
         let node = layout.node("node-12").unwrap();
-        assert_eq!(node.address, Ipv4Addr::new(10, 10, 0, 22));
+        let text = |addresses: &[IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(text(&node.addresses), ["10.10.0.22", "fd00:10:10::22"]);
         assert_eq!(node.mac.to_string(), "02:00:00:00:00:12");
-        assert_eq!(node.pod.as_ref().unwrap().cidr, "10.244.12.0/24");
+        let pod = node.pod.as_ref().unwrap();
+        assert_eq!(pod.cidrs, ["10.244.12.0/24", "fd00:10:244:12::/64"]);
+        assert_eq!(text(&pod.addresses), ["10.244.12.2", "fd00:10:244:12::2"]);
         assert_eq!(layout.by_mac(node.mac), Some(node));
-        assert_eq!(layout.host("client").unwrap().address, Ipv4Addr::new(10, 10, 0, 100));
+        assert_eq!(text(&layout.host("client").unwrap().addresses), ["10.10.0.100", "fd00:10:10::100"]);
         assert_eq!(layout.node("client"), None);
     }
 
     #[test]
+    fn a_lab_of_one_family_has_no_address_of_the_other() {
+        for (family, other) in [(Family::Ipv4, "fd00::"), (Family::Ipv6, "10.0.0.0")] {
+            let layout = Layout::new(3, family);
+            assert!(!family.includes(other.parse().unwrap()));
+            assert!(layout.hosts().iter().all(|host| host.addresses.len() == 1 && family.includes(host.address())));
+            assert!(layout.nodes().all(|node| node.pod.as_ref().unwrap().addresses.len() == 1));
+        }
+    }
+
+    #[test]
     fn the_largest_lab_has_no_address_twice() {
-        let layout = Layout::new(u8::MAX);
+        let layout = Layout::new(u8::MAX, Family::Dual);
         let expected = layout.hosts().len();
         assert_eq!(layout.nodes().count(), usize::from(MAX_NODES));
-        assert_eq!(layout.hosts().iter().map(|host| host.address).collect::<BTreeSet<_>>().len(), expected);
+        let addresses: BTreeSet<_> = layout.hosts().iter().flat_map(|host| &host.addresses).collect();
+        assert_eq!(addresses.len(), 2 * expected);
         assert_eq!(layout.hosts().iter().map(|host| host.mac).collect::<BTreeSet<_>>().len(), expected);
-        assert!(layout.hosts().iter().all(|host| host.address != API_ADDRESS && host.mac != API_MAC));
+        assert!(layout.api_addresses().iter().all(|address| !addresses.contains(address)));
+        assert!(layout.hosts().iter().all(|host| host.mac != API_MAC));
         assert!(layout.hosts().iter().all(|host| host.name.len() < 16), "names are interface names at the switch");
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::binaries::Binaries;
-use crate::layout::{Host, Layout, Mac};
+use crate::layout::{Family, Host, Layout, Mac};
 
 /// What `lab up` tells its supervisor, once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +21,12 @@ pub(crate) struct Setup {
     pub(crate) name: String,
     /// Number of nodes.
     pub(crate) nodes: u8,
+    /// Address families of hosts, pods and the first service.
+    pub(crate) family: Family,
+    /// Number of services.
+    pub(crate) services: u16,
+    /// Gossip profile of the speakers; none for their default.
+    pub(crate) profile: Option<String>,
     /// Text of `values.yaml`.
     pub(crate) values: String,
     /// The folder with etcd, kube-apiserver and kubectl; none for a lab on a directory of manifests.
@@ -51,8 +57,32 @@ pub(crate) enum Request {
     EndpointsOn { nodes: Vec<String> },
     /// Crash a node.
     Kill { node: String },
-    /// Bring a crashed node back.
+    /// Mend everything that was done to a node.
     Heal { node: String },
+    /// Mend everything that was done to anybody.
+    HealAll,
+    /// Drop every frame on a host's cable, both ways, while its carrier stays.
+    Cut { node: String },
+    /// Let them through again.
+    Uncut { node: String },
+    /// Drop every frame between hosts of different groups; no groups: none.
+    Partition { groups: Vec<Vec<String>> },
+    /// Lose that share of frames, of all or of those on one host's cable.
+    Loss { percent: u8, node: Option<String> },
+    /// SIGSTOP to a node's speaker.
+    Pause { node: String },
+    /// SIGCONT to it.
+    Resume { node: String },
+    /// Take a host's carrier away or give it back.
+    Carrier { node: String, carrier: Carrier },
+    /// Rename a node's interface.
+    Rename { node: String, interface: String },
+    /// Change the hardware address of a node's interface.
+    ChangeMac { node: String, mac: Mac },
+    /// Cordon a node and taint it with NoExecute.
+    Drain { node: String },
+    /// Take both back.
+    Undrain { node: String },
     /// End a node's speaker in an orderly way.
     Stop { node: String },
     /// Start a node's speaker again.
@@ -89,6 +119,16 @@ pub(crate) enum Reply {
     Refused { reason: String },
 }
 
+/// Whether a cable is plugged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carrier {
+    /// It is: the interface has a carrier.
+    Up,
+    /// It is not.
+    Down,
+}
+
 /// How a process ended that was asked to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
@@ -109,6 +149,9 @@ pub struct State {
     pub holder_pid: u32,
     /// Process id of the lab's first process, as seen from outside; its namespaces are the lab's.
     pub init_pid: u32,
+    /// Address families of hosts, pods and the first service.
+    #[serde(default)]
+    pub family: Family,
     /// The hosts.
     pub hosts: Vec<HostState>,
     /// The processes that the lab runs, in order of their names.
@@ -123,10 +166,13 @@ pub struct State {
 /// A host and whether it is connected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostState {
-    /// The host.
+    /// The host, with the hardware address that it has now.
     pub host: Host,
     /// Whether its port at the switch is up.
     pub link_up: bool,
+    /// What was done to it and not mended yet, in words: `cut off`, `drained`, `loses 5 %`.
+    #[serde(default)]
+    pub faults: Vec<String>,
 }
 
 /// A process that the lab runs.
@@ -138,7 +184,7 @@ pub struct ProcessState {
     pub place: String,
     /// Process id inside the lab; none when it does not run.
     pub pid: Option<u32>,
-    /// `running`, or how it ended.
+    /// `running`, `paused`, or how it ended.
     pub phase: String,
 }
 
@@ -253,7 +299,7 @@ mod tests {
         assert!(!line.contains('\n'), "{line}");
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
 
-        let event = Event::Ready { layout: Layout::new(2) };
+        let event = Event::Ready { layout: Layout::new(2, Family::Dual) };
         let line = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
     }

@@ -1,7 +1,7 @@
 //! Decides whom to answer, what to announce when, and what the kernel shall let through. Reads no clock and owns no
 //! socket: time comes in with every call, frames go out by [`Announcer::poll`].
 //!
-//! Per interface:
+//! Per interface and family:
 //!
 //! ```text
 //!            up                    Port(Open)
@@ -13,14 +13,18 @@
 //! ```
 
 mod conflict;
+mod detection;
+mod emit;
+mod frame;
 mod io;
 mod pacer;
 mod port;
-mod responder;
+mod receive;
+mod reconcile;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use pnet_base::MacAddr;
@@ -28,24 +32,20 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 pub use self::io::{
-    Announcement, Config, Counters, Heard, Input, InterfaceCounters, Output, PortEvent, Purpose, SendOutcome, Transmit,
-    VipStatus,
+    AddressInUse, Announcement, Claim, Config, Counters, Family, Heard, Input, InterfaceCounters, Output, PortEvent,
+    Purpose, SendOutcome, Transmit, VipStatus,
 };
 
-use self::conflict::{DEFEND_DELAY, Defence};
-use self::port::{Filtered, Port, State};
-use self::schedule::Due;
-use crate::filter::Range;
+use self::port::{Port, State};
 use crate::interface::{Gateway, Interface, Interfaces};
-use crate::wire::arp::{self, ArpFrame};
 
 /// An address to announce and what happened to it.
 #[derive(Debug)]
 struct Vip {
     interfaces: Interfaces,
     reasserted: u32,
+    fresh: bool,
     counters: Counters,
-    defence: Defence,
 }
 
 /// The machine that owns addresses on the link layer. See the module's description.
@@ -58,8 +58,8 @@ pub struct Announcer {
     watched: BTreeSet<IpAddr>,
     peers: BTreeSet<MacAddr>,
     gateways: BTreeMap<u32, Vec<Gateway>>,
-    /// Defences that are due, by interface and address.
-    defences: BTreeMap<(u32, IpAddr), Instant>,
+    /// After a standstill, until what is announced was confirmed.
+    silent: bool,
     outputs: VecDeque<Output>,
     revision: u64,
     activity: u64,
@@ -76,7 +76,7 @@ impl Announcer {
             watched: BTreeSet::new(),
             peers: BTreeSet::new(),
             gateways: BTreeMap::new(),
-            defences: BTreeMap::new(),
+            silent: false,
             outputs: VecDeque::new(),
             revision: 0,
             activity: 0,
@@ -92,7 +92,9 @@ impl Announcer {
             Input::Peers(peers) => return self.peers = peers,
             Input::Gateways(gateways) => return self.gateways(gateways),
             Input::Frame { index, bytes } => return self.frame(now, index, bytes),
-            Input::Port { index, event } => self.port(index, event),
+            Input::Port { index, family, event } => self.port(index, family, event),
+            Input::Stalled => self.stalled(),
+            Input::Confirmed => self.confirmed(),
             Input::Sent { index, vip, purpose, outcome } => return self.sent(now, index, vip, purpose, outcome),
         }
         self.reconcile(now);
@@ -101,23 +103,16 @@ impl Announcer {
 
     /// Sends what is due. Calling it early is harmless.
     pub fn handle_deadline(&mut self, now: Instant) {
-        self.defend(now);
-        let Self { ports, gateways, outputs, rng, .. } = self;
-        for (index, port) in ports.iter_mut().filter(|(_, port)| port.state == State::Open) {
-            let gateways = gateways.get(index).map_or(&[][..], Vec::as_slice);
-            let frames = u32::try_from(gateways.len()).unwrap_or(u32::MAX).saturating_add(2);
-            while let Some((vip, due)) = port.schedule.next(now, frames, rng) {
-                let IpAddr::V4(address) = vip else { continue };
-                let frames = round(port.interface.mac, address, due, gateways);
-                outputs.extend(frames.map(|(purpose, frame)| send(*index, vip, purpose, &frame)));
-            }
-        }
+        self.emit(now);
     }
 
     /// When [`handle_deadline`](Self::handle_deadline) has something to do; `None` = not before the next input.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let open = self.ports.values().filter(|port| port.state == State::Open);
-        open.filter_map(|port| port.schedule.next_deadline()).chain(self.defences.values().copied()).min()
+        let of = |port: &Port| {
+            let Port { schedule, detection, defences, pace, .. } = port;
+            [schedule.next_deadline(pace), detection.next_deadline(pace), defences.next_deadline()]
+        };
+        self.ports.values().flat_map(of).flatten().min()
     }
 
     /// What to do next, until `None`.
@@ -142,12 +137,21 @@ impl Announcer {
         status
     }
 
+    /// The addresses that strangers hold.
+    pub fn in_use(&self) -> Vec<AddressInUse> {
+        let of = |port: &Port| {
+            let in_use = |(vip, mac)| AddressInUse { vip, mac, interface: port.interface.name.clone() };
+            port.detection.in_use().map(in_use).collect::<Vec<_>>()
+        };
+        self.ports.values().flat_map(of).collect()
+    }
+
     /// What happened on each interface, by index.
     pub fn interface_counters(&self) -> BTreeMap<u32, InterfaceCounters> {
         self.ports.iter().map(|(index, port)| (*index, port.counters)).collect()
     }
 
-    /// Changes whenever [`status`](Self::status) does in more than its counters.
+    /// Changes whenever [`status`](Self::status) does in more than its counters, or [`in_use`](Self::in_use) does.
     pub fn revision(&self) -> u64 {
         self.revision
     }
@@ -157,9 +161,20 @@ impl Announcer {
         self.activity
     }
 
-    /// Whether `vip` is announced on interface `index` at present, so that a frame for it may still be sent.
+    /// Whether `vip` is announced on interface `index` at present.
     pub fn announces(&self, index: u32, vip: IpAddr) -> bool {
         self.ports.get(&index).is_some_and(|port| port.schedule.contains(vip))
+    }
+
+    /// Whether a frame that could not be sent at once is still meant.
+    pub fn is_current(&self, transmit: &Transmit) -> bool {
+        let Transmit { index, vip, purpose, .. } = transmit;
+        match purpose {
+            Purpose::Probe => self.ports.get(index).is_some_and(|port| port.detection.is_looking(*vip)),
+            Purpose::Answer | Purpose::Announce | Purpose::Reply | Purpose::Gateway | Purpose::Defence => {
+                self.announces(*index, *vip)
+            }
+        }
     }
 
     // === inputs ===
@@ -168,31 +183,18 @@ impl Announcer {
         let interfaces: BTreeMap<u32, Interface> =
             interfaces.into_iter().map(|interface| (interface.index, interface)).collect();
         let Self { ports, outputs, revision, .. } = self;
-        ports.retain(|index, port| {
-            let keep = interfaces.contains_key(index);
-            if !keep && port.state != State::Down {
-                outputs.push_back(Output::Close { index: *index });
-            }
+        ports.retain(|&index, port| {
+            let keep = interfaces.contains_key(&index);
+            let open = Family::BOTH.into_iter().filter(|family| !keep && port.side(*family).state != State::Down);
+            outputs.extend(open.map(|family| Output::Close { index, family }));
             keep
         });
         for (index, interface) in interfaces {
-            let port = ports.entry(index).or_insert_with(|| Port::new(interface.clone(), self.config.refresh));
+            let port = ports.entry(index).or_insert_with(|| Port::new(interface.clone(), &self.config));
             if port.interface.mac != interface.mac {
                 port.schedule.restart(now);
             }
             port.interface = interface;
-            match (port.interface.up, port.state) {
-                (true, State::Down) => {
-                    port.state = State::Opening;
-                    port.forget_filter();
-                }
-                (false, State::Opening | State::Open) => {
-                    port.state = State::Down;
-                    port.schedule.clear();
-                    outputs.push_back(Output::Close { index });
-                }
-                (true, State::Opening | State::Open) | (false, State::Down) => {}
-            }
         }
         *revision += 1;
     }
@@ -204,6 +206,8 @@ impl Announcer {
                 Some(known) => {
                     known.interfaces.merge(announcement.interfaces);
                     known.reasserted = known.reasserted.wrapping_add(announcement.reasserted);
+                    // Who knows of an owner knows better.
+                    known.fresh &= announcement.fresh;
                 }
                 None => drop(wanted.insert(announcement.vip, announcement)),
             }
@@ -211,18 +215,12 @@ impl Announcer {
         let known = self.vips.len();
         self.vips.retain(|vip, _| wanted.contains_key(vip));
         let mut changed = self.vips.len() != known;
-        for (vip, Announcement { interfaces, reasserted, .. }) in wanted {
+        for (vip, Announcement { interfaces, reasserted, fresh, .. }) in wanted {
             let state = self.vips.entry(vip).or_insert_with(|| {
                 changed = true;
-                Vip {
-                    interfaces: Interfaces::All,
-                    reasserted,
-                    counters: Counters::default(),
-                    defence: Defence::default(),
-                }
+                Vip { interfaces: Interfaces::All, reasserted, fresh, counters: Counters::default() }
             });
-            state.interfaces = interfaces;
-            state.reasserted = reasserted;
+            (state.interfaces, state.reasserted, state.fresh) = (interfaces, reasserted, fresh);
         }
         self.revision += u64::from(changed);
     }
@@ -234,159 +232,44 @@ impl Announcer {
         }
     }
 
-    fn port(&mut self, index: u32, event: PortEvent) {
+    fn port(&mut self, index: u32, family: Family, event: PortEvent) {
         let Some(port) = self.ports.get_mut(&index) else { return };
-        match (event, port.state) {
+        let side = port.side_mut(family);
+        match (event, side.state) {
             (_, State::Down) | (PortEvent::Open, State::Open) => {}
-            (PortEvent::Open, State::Opening) => port.state = State::Open,
+            (PortEvent::Open, State::Opening) => side.state = State::Open,
             (PortEvent::Closed, State::Opening | State::Open) => {
-                port.state = State::Opening;
-                self.revision += u64::from(port.schedule.clear());
+                side.state = State::Opening;
+                self.revision += u64::from(port.silence(|vip| Family::of(vip) != family));
             }
-            (PortEvent::FilterRefused, State::Opening | State::Open) => {
-                port.shrink_filter();
-            }
+            (PortEvent::FilterRefused, State::Opening | State::Open) => side.shrink_filter(),
         }
+    }
+
+    fn stalled(&mut self) {
+        self.silent = true;
+        self.revision += 1;
+        for port in self.ports.values_mut() {
+            port.silence(|_| false);
+        }
+    }
+
+    fn confirmed(&mut self) {
+        self.silent = false;
+        self.revision += 1;
     }
 
     fn sent(&mut self, now: Instant, index: u32, vip: IpAddr, purpose: Purpose, outcome: SendOutcome) {
         self.activity += 1;
         if let Some(state) = self.vips.get_mut(&vip) {
-            let counters = &mut state.counters;
-            let counter = match (outcome, purpose) {
-                (SendOutcome::Dropped, _) => &mut counters.dropped,
-                (SendOutcome::Sent, Purpose::Answer) => &mut counters.responses_sent,
-                (SendOutcome::Sent, Purpose::Request | Purpose::Reply | Purpose::Defence) => {
-                    &mut counters.gratuitous_sent
-                }
-                (SendOutcome::Sent, Purpose::Gateway) => &mut counters.gateway_sent,
-            };
-            *counter += 1;
+            state.counters.count(purpose, outcome);
         }
-        if (purpose, outcome) == (Purpose::Request, SendOutcome::Sent)
+        if (purpose, outcome) == (Purpose::Announce, SendOutcome::Sent)
             && self.ports.get_mut(&index).is_some_and(|port| port.schedule.confirm(now, vip))
         {
             self.revision += 1;
         }
     }
-
-    fn frame(&mut self, now: Instant, index: u32, bytes: &[u8]) {
-        self.activity += 1;
-        let ours = |mac: MacAddr| self.ports.values().any(|port| port.interface.mac == mac);
-        let parsed = ArpFrame::parse(bytes);
-        let own = parsed.is_ok_and(|frame| ours(frame.sender_mac) || ours(frame.source));
-        let Some(port) = self.ports.get_mut(&index) else { return };
-        port.counters.frames_received += 1;
-        let frame = match parsed {
-            Err(_) => return port.counters.malformed += 1,
-            Ok(_) if own || port.state != State::Open => return port.counters.ignored += 1,
-            Ok(frame) => frame,
-        };
-        let relevance = responder::judge(&frame, port.interface.mac);
-        let mut used = false;
-        let claimed = IpAddr::V4(frame.sender_ip);
-        if relevance.claims && (self.vips.contains_key(&claimed) || self.watched.contains(&claimed)) {
-            used = true;
-            let announced = port.schedule.contains(claimed);
-            let mut defended = false;
-            if announced && let Some(vip) = self.vips.get_mut(&claimed) {
-                vip.counters.conflicts += 1;
-                defended = !self.peers.contains(&frame.sender_mac) && vip.defence.permit(now);
-            }
-            if defended {
-                self.defences.insert((index, claimed), now + DEFEND_DELAY);
-            }
-            self.outputs.push_back(Output::Heard(Heard {
-                vip: claimed,
-                mac: frame.sender_mac,
-                index,
-                interface: port.interface.name.clone(),
-                operation: frame.operation,
-                announced,
-                defended,
-            }));
-        }
-        let asked = IpAddr::V4(frame.target_ip);
-        if relevance.asks && port.schedule.contains(asked) {
-            used = true;
-            if let Some(vip) = self.vips.get_mut(&asked) {
-                vip.counters.requests_received += 1;
-            }
-            self.outputs.push_back(send(index, asked, Purpose::Answer, &arp::answer(&frame, port.interface.mac)));
-        }
-        port.counters.ignored += u64::from(!used);
-    }
-
-    // === consequences ===
-
-    /// Defends what is still announced when its defence is due.
-    fn defend(&mut self, now: Instant) {
-        let Self { defences, ports, outputs, .. } = self;
-        defences.retain(|(index, vip), due| {
-            if *due > now {
-                return true;
-            }
-            let port = ports.get(index).filter(|port| port.schedule.contains(*vip));
-            if let (Some(port), IpAddr::V4(address)) = (port, *vip) {
-                let announcement = arp::announce_request(port.interface.mac, address);
-                outputs.push_back(send(*index, *vip, Purpose::Defence, &announcement));
-            }
-            false
-        });
-    }
-
-    /// Brings filters and schedules in line with interfaces and addresses; filters first, so that what is announced can
-    /// also be answered.
-    fn reconcile(&mut self, now: Instant) {
-        let senders =
-            Range::exact(v4(self.vips.keys()).collect::<BTreeSet<_>>().union(&v4(&self.watched).collect()).copied());
-        for (index, port) in &mut self.ports {
-            if port.state == State::Down {
-                continue;
-            }
-            let wanted: BTreeMap<IpAddr, u32> = self
-                .vips
-                .iter()
-                .filter(|(vip, state)| vip.is_ipv4() && state.interfaces.contains(&port.interface.name))
-                .map(|(vip, state)| (*vip, state.reasserted))
-                .collect();
-            let targets = Range::exact(v4(wanted.keys()));
-            if let Some(program) = port.filter(Filtered { targets, senders: senders.clone() }) {
-                self.outputs.push_back(Output::Filter { index: *index, program });
-            }
-            if port.state == State::Open && port.schedule.assign(now, &wanted) {
-                self.revision += 1;
-            }
-        }
-    }
-}
-
-/// The IPv4 ones, in order.
-fn v4<'a>(addresses: impl IntoIterator<Item = &'a IpAddr>) -> impl Iterator<Item = Ipv4Addr> {
-    addresses.into_iter().filter_map(|address| match address {
-        IpAddr::V4(address) => Some(*address),
-        IpAddr::V6(_) => None,
-    })
-}
-
-/// The frames that are due for `vip`.
-fn round(mac: MacAddr, vip: Ipv4Addr, due: Due, gateways: &[Gateway]) -> impl Iterator<Item = (Purpose, ArpFrame)> {
-    let (request, rest) = match due {
-        Due::FirstRequest => (true, false),
-        Due::FirstReply => (false, true),
-        Due::Round => (true, true),
-    };
-    let request = request.then(|| (Purpose::Request, arp::announce_request(mac, vip)));
-    let reply = rest.then(|| (Purpose::Reply, arp::announce_reply(mac, vip)));
-    let gateways = if rest { gateways } else { &[] };
-    let gateways = gateways
-        .iter()
-        .map(move |gateway| (Purpose::Gateway, arp::gateway_request(mac, vip, gateway.address, gateway.mac)));
-    request.into_iter().chain(reply).chain(gateways)
-}
-
-fn send(index: u32, vip: IpAddr, purpose: Purpose, frame: &ArpFrame) -> Output {
-    Output::Send(Transmit { index, vip, purpose, frame: frame.encode() })
 }
 
 #[cfg(test)]

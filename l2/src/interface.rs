@@ -1,7 +1,7 @@
 //! The interfaces an announcement may use, as the caller describes them.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use pnet_base::MacAddr;
 
@@ -16,6 +16,9 @@ pub struct Interface {
     pub mac: MacAddr,
     /// Whether frames can be sent and received: administratively up, with carrier.
     pub up: bool,
+    /// Its link-local IPv6 address, from which advertisements are sent. Without one they are sent from the address they
+    /// are about, which neighbours take as well.
+    pub link_local: Option<Ipv6Addr>,
 }
 
 /// Which of the interfaces an address is announced on.

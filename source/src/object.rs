@@ -1,11 +1,13 @@
 //! The few facts of Kubernetes' own kinds that ferrolb uses, in types of its own: small, checked, comparable.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::slice;
+use std::sync::Arc;
 
-use ferrolb_api::annotations;
+use ferrolb_api::{SmallMap, annotations};
 use ferrolb_config::Labels;
 use ferrolb_config::addresses::parse_ip;
 use ipnet::IpNet;
@@ -13,18 +15,18 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-/// Namespace and name of a namespaced object; prints as `namespace/name`.
+/// Namespace and name of a namespaced object; prints as `namespace/name`. Copies share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     /// `metadata.namespace`.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// `metadata.name`.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl ObjectKey {
     /// A key from its parts.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 }
@@ -108,7 +110,7 @@ pub enum TrafficPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port {
     /// `TCP`, `UDP` or `SCTP`.
-    pub protocol: String,
+    pub protocol: Cow<'static, str>,
     /// The port at the Service's address.
     pub port: i32,
 }
@@ -138,7 +140,7 @@ pub struct Service {
     /// `metadata.labels`.
     pub labels: Labels,
     /// `metadata.annotations`, those that are for load balancers.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: SmallMap,
     /// Whether `spec.type` is `LoadBalancer`.
     pub load_balancer: bool,
     /// `spec.loadBalancerClass`.
@@ -155,8 +157,8 @@ pub struct Service {
     pub family_policy: FamilyPolicy,
     /// `spec.externalTrafficPolicy`.
     pub traffic_policy: TrafficPolicy,
-    /// `spec.selector`.
-    pub selector: BTreeMap<String, String>,
+    /// `spec.selector` where the traffic policy is [`Local`](TrafficPolicy::Local); nobody asks for it elsewhere.
+    pub selector: SmallMap,
     /// `spec.ports`.
     pub ports: Vec<Port>,
     /// `status.loadBalancer.ingress[].ip`, in order.
@@ -185,28 +187,31 @@ pub enum ClusterIps {
 impl Service {
     /// Takes over what matters of a Service as the API has it.
     pub fn project(service: &core::Service, age: Age, cluster_ips: ClusterIps) -> Self {
-        let spec = service.spec.clone().unwrap_or_default();
-        let families: Vec<Family> = spec.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
+        let nothing = core::ServiceSpec::default();
+        let spec = service.spec.as_ref().unwrap_or(&nothing);
+        let families = exactly(spec.ip_families.as_deref().unwrap_or_default(), |name| family(name));
         let family_policy = match spec.ip_family_policy.as_deref() {
             Some("PreferDualStack") => FamilyPolicy::PreferDualStack,
             Some("RequireDualStack") => FamilyPolicy::RequireDualStack,
             _ => FamilyPolicy::SingleStack,
         };
-        let written: Vec<&String> = match spec.cluster_ips.as_deref() {
-            Some(list) if !list.is_empty() => list.iter().collect(),
-            _ => spec.cluster_ip.iter().filter(|ip| !ip.is_empty()).collect(),
+        let written: &[String] = match (spec.cluster_ips.as_deref(), &spec.cluster_ip) {
+            (Some(list), _) if !list.is_empty() => list,
+            (_, Some(ip)) if !ip.is_empty() => slice::from_ref(ip),
+            _ => &[],
         };
-        let own: Vec<IpAddr> = written.iter().filter_map(|ip| parse_ip(ip)).collect();
+        let own: Vec<IpAddr> = exactly(written, |ip| parse_ip(ip));
         let cluster_families = if written.is_empty() && cluster_ips == ClusterIps::Defaulted {
             defaulted(&families, family_policy)
         } else {
             own.iter().copied().map(Family::of).collect()
         };
         let families = if families.is_empty() { cluster_families.clone() } else { families };
-        let port = |port: &core::ServicePort| Port {
-            protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
-            port: port.port,
+        let traffic_policy = match spec.external_traffic_policy.as_deref() {
+            Some("Local") => TrafficPolicy::Local,
+            _ => TrafficPolicy::Cluster,
         };
+        let selector = spec.selector.as_ref().filter(|_| traffic_policy == TrafficPolicy::Local);
         let ours = |key: &str| annotations::PREFIXES.iter().any(|prefix| key.starts_with(prefix));
         let annotations = service.metadata.annotations.iter().flatten().filter(|(key, _)| ours(key));
         Self {
@@ -215,35 +220,48 @@ impl Service {
                 resource_version: service.metadata.resource_version.clone().unwrap_or_default(),
             },
             age,
-            labels: service.metadata.labels.clone().unwrap_or_default(),
-            annotations: annotations.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            labels: service.metadata.labels.as_ref().map(Labels::from).unwrap_or_default(),
+            annotations: annotations.map(|(key, value)| (key.as_str(), value.as_str())).collect(),
             load_balancer: spec.type_.as_deref() == Some("LoadBalancer"),
-            class: spec.load_balancer_class,
-            requested_ip: spec.load_balancer_ip.filter(|ip| !ip.is_empty()),
+            class: spec.load_balancer_class.clone(),
+            requested_ip: spec.load_balancer_ip.clone().filter(|ip| !ip.is_empty()),
             cluster_ips: own,
             cluster_families,
             families,
             family_policy,
-            traffic_policy: match spec.external_traffic_policy.as_deref() {
-                Some("Local") => TrafficPolicy::Local,
-                _ => TrafficPolicy::Cluster,
-            },
-            selector: spec.selector.unwrap_or_default(),
-            ports: spec.ports.iter().flatten().map(port).collect(),
+            traffic_policy,
+            selector: selector.map(SmallMap::from).unwrap_or_default(),
+            ports: spec.ports.as_deref().unwrap_or_default().iter().map(port).collect(),
             ingress: service.status.as_ref().map(ingress).unwrap_or_default(),
             ingress_has_more: service.status.as_ref().is_some_and(has_more),
         }
     }
 }
 
+/// What can be made of some items, without room for more: there are many of these lists, and they do not grow.
+fn exactly<T, U>(items: &[T], make: impl Fn(&T) -> Option<U>) -> Vec<U> {
+    let mut made = Vec::with_capacity(items.len());
+    made.extend(items.iter().filter_map(make));
+    made
+}
+
+fn port(port: &core::ServicePort) -> Port {
+    let protocol = match port.protocol.as_deref() {
+        None | Some("TCP") => Cow::Borrowed("TCP"),
+        Some("UDP") => Cow::Borrowed("UDP"),
+        Some(other) => Cow::Owned(other.to_owned()),
+    };
+    Port { protocol, port: port.port }
+}
+
 /// The addresses of a Service's status; names and whatever else stands there are left out.
 pub fn ingress(status: &core::ServiceStatus) -> Vec<IpAddr> {
-    entries(status).filter_map(|ingress| parse_ip(ingress.ip.as_ref()?)).collect()
+    exactly(entries(status), |ingress| parse_ip(ingress.ip.as_ref()?))
 }
 
 /// Whether there is something that is no plain address. The API server itself adds the mode `VIP` to every address.
 fn has_more(status: &core::ServiceStatus) -> bool {
-    entries(status).any(|entry| {
+    entries(status).iter().any(|entry| {
         entry.ip.as_deref().and_then(parse_ip).is_none()
             || entry.hostname.as_ref().is_some_and(|name| !name.is_empty())
             || entry.ip_mode.as_ref().is_some_and(|mode| mode != "VIP")
@@ -251,8 +269,8 @@ fn has_more(status: &core::ServiceStatus) -> bool {
     })
 }
 
-fn entries(status: &core::ServiceStatus) -> impl Iterator<Item = &core::LoadBalancerIngress> {
-    status.load_balancer.iter().filter_map(|balancer| balancer.ingress.as_ref()).flatten()
+fn entries(status: &core::ServiceStatus) -> &[core::LoadBalancerIngress] {
+    status.load_balancer.as_ref().and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default()
 }
 
 fn family(name: &str) -> Option<Family> {
@@ -300,7 +318,7 @@ pub fn project_endpoints(slice: &EndpointSlice) -> Option<(ObjectKey, Vec<Endpoi
             usable: ready || serving,
         }
     });
-    Some((ObjectKey::new(namespace, service), endpoints.collect()))
+    Some((ObjectKey::new(namespace, service.as_str()), endpoints.collect()))
 }
 
 /// What ferrolb uses of a Node.
@@ -314,6 +332,8 @@ pub struct Node {
     pub pod_cidrs: Vec<IpNet>,
     /// Whether the condition `NetworkUnavailable` is true.
     pub network_unavailable: bool,
+    /// Whether it is being emptied: `spec.unschedulable` (`kubectl cordon`, `drain`), or a taint of effect `NoExecute`.
+    pub drained: bool,
 }
 
 impl Node {
@@ -325,12 +345,16 @@ impl Node {
         let conditions = status.conditions.unwrap_or_default();
         let spec = node.spec.as_ref();
         let cidrs = spec.and_then(|spec| spec.pod_cidrs.as_deref()).filter(|list| !list.is_empty());
-        let cidrs = cidrs.or_else(|| spec.and_then(|spec| spec.pod_cidr.as_ref()).map(std::slice::from_ref));
+        let cidrs = cidrs.or_else(|| spec.and_then(|spec| spec.pod_cidr.as_ref()).map(slice::from_ref));
         Self {
-            labels: node.metadata.labels.clone().unwrap_or_default(),
+            labels: node.metadata.labels.as_ref().map(Labels::from).unwrap_or_default(),
             internal_ips: internal.filter_map(|address| parse_ip(&address.address)).collect(),
             pod_cidrs: cidrs.into_iter().flatten().filter_map(|cidr| cidr.parse().ok()).collect(),
             network_unavailable: conditions.iter().any(|c| c.type_ == "NetworkUnavailable" && c.status == "True"),
+            drained: spec.is_some_and(|spec| {
+                let mut taints = spec.taints.iter().flatten();
+                spec.unschedulable == Some(true) || taints.any(|taint| taint.effect == "NoExecute")
+            }),
         }
     }
 }

@@ -26,13 +26,13 @@ pub struct Event {
     #[serde(rename = "type")]
     pub event_type: EventType,
     /// A word that tools look for, such as `IPAllocated`.
-    pub reason: String,
+    pub reason: &'static str,
     /// A sentence for people.
     pub message: String,
     /// What it happened to.
     pub object: ObjectRef,
     /// Who says so, such as `ferrolb-controller`.
-    pub source: String,
+    pub source: &'static str,
 }
 
 /// Kubernetes' two types of event.

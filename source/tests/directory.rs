@@ -169,7 +169,7 @@ async fn a_written_status_wins_over_the_manifest_and_survives() {
         .unwrap();
     let service = Arc::clone(&load(&folder).services[&web()]);
     assert_eq!(service.ingress, ["10.10.52.0".parse::<std::net::IpAddr>().unwrap()]);
-    assert_eq!(service.annotations["metallb.io/ip-allocated-from-pool"], "default");
+    assert_eq!(service.annotations.get("metallb.io/ip-allocated-from-pool"), Some("default"));
 
     writer.service_status(&web(), &Version::default(), &[], None).await.unwrap();
     assert!(load(&folder).services[&web()].ingress.is_empty());
@@ -206,10 +206,10 @@ async fn status_files_are_as_the_contract_says() {
     let object = ObjectRef::new("Service", "default", "web");
     let event = Event {
         event_type: EventType::Normal,
-        reason: "IPAllocated".into(),
+        reason: "IPAllocated",
         message: "Assigned IP [\"10.10.52.0\"]".into(),
         object,
-        source: "test".into(),
+        source: "test",
     };
     writer.event(&event).unwrap();
     writer.event(&event).unwrap();
@@ -438,7 +438,7 @@ fn every_kind_of_configuration_is_read_and_kinds_of_status_are_not() {
     );
     assert_eq!((resources.bgp_peers.len(), resources.communities.len(), resources.bfd_profiles.len()), (2, 1, 1));
     assert!(resources.secrets["session"].has_password);
-    assert_eq!(resources.nodes["n1"]["rack"], "a");
+    assert_eq!(resources.nodes["n1"].get("rack"), Some("a"));
     let parsed = ferrolb_config::parse(resources);
     assert_eq!(parsed.problems, []);
     assert!(!format!("{cluster:?}").contains("hunter2"), "a password never shows");

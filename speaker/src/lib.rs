@@ -11,4 +11,4 @@ pub mod plan;
 pub mod run;
 
 pub use brain::Brain;
-pub use plan::{NodePlan, Reason, Snapshot, Strategy};
+pub use plan::{NodePlan, PartitionPolicy, Reason, Snapshot, Strategy};

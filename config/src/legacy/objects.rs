@@ -38,7 +38,7 @@ fn convert<S: Clone, O: Serialize>(
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("namespace".to_owned(), namespace.into());
             if !resource.labels.is_empty() {
-                let labels = resource.labels.iter().map(|(key, value)| (key.clone(), value.as_str().into()));
+                let labels = resource.labels.iter().map(|(key, value)| (key.to_owned(), value.into()));
                 metadata.insert("labels".to_owned(), Value::Object(labels.collect::<Map<_, _>>()));
             }
         }

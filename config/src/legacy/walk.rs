@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::CONFIG_KEYS;
 use crate::problem::{ObjectRef, Problem, Scope};
 use crate::resource::{Origin, Resource, Resources};
+use crate::selectors::Labels;
 
 /// Reads the mapping and keeps what is wrong with it.
 pub(super) struct Walk {
@@ -143,13 +144,13 @@ impl Walk {
     /// A resource made of a part that has a name of its own.
     pub(super) fn named<S>(&self, path: &str, written: &str, name: String, spec: S) -> Resource<S> {
         let origin = Origin::legacy(self.object.clone(), path, written);
-        Resource { origin, name, labels: [].into(), spec }
+        Resource { origin, name, labels: Labels::new(), spec }
     }
 
     /// A resource made of a part that has none.
     pub(super) fn generated<S>(&self, path: &str, stem: &str, spec: S) -> Resource<S> {
         let origin = Origin::generated(self.object.clone(), path);
-        Resource { origin, name: stem.to_owned(), labels: [].into(), spec }
+        Resource { origin, name: stem.to_owned(), labels: Labels::new(), spec }
     }
 
     /// The name of a part as written and as a resource has it.

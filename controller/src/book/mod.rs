@@ -359,7 +359,7 @@ fn has_leftovers(service: &Service, class: Option<&str>) -> bool {
 
 /// The annotation of a Service that got its addresses from us: the pool.
 fn pool_annotation(service: &Service) -> Option<&str> {
-    service.annotations.get(ALLOCATED_FROM_POOL).map(String::as_str)
+    service.annotations.get(ALLOCATED_FROM_POOL)
 }
 
 fn facts<'a>(
@@ -373,7 +373,7 @@ fn facts<'a>(
         key,
         service: &entry.service,
         ours: entry.service.is_ours(class),
-        namespace_labels: namespaces.get(&key.namespace).unwrap_or(&NO_LABELS),
+        namespace_labels: namespaces.get(&*key.namespace).unwrap_or(&NO_LABELS),
         held: &entry.ips,
         told: &entry.told,
     }

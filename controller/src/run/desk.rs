@@ -226,10 +226,10 @@ impl Desk {
             tracing::warn!(object = %problem.object, field = problem.field, value = problem.value, "{}", problem.message);
             self.untold.push(Event {
                 event_type: EventType::Warning,
-                reason: "ConfigurationError".to_owned(),
+                reason: "ConfigurationError",
                 message: problem.to_string(),
                 object: problem.object.clone(),
-                source: COMPONENT.to_owned(),
+                source: COMPONENT,
             });
         }
         self.reported = problems.to_vec();
@@ -276,7 +276,7 @@ impl Desk {
 
     /// Whether a pool of this name is configured.
     pub(super) fn has_pool(&self, key: &ObjectKey) -> bool {
-        key.namespace == self.namespace && self.book.allocator().pool_names().any(|name| name == key.name)
+        *key.namespace == *self.namespace && self.book.allocator().pool_names().any(|name| *name == *key.name)
     }
 
     /// What to write next: Services first, since somebody waits for them; counters when nothing else is left, so that
@@ -403,9 +403,9 @@ impl Desk {
 fn told(key: &ObjectKey, notice: Notice) -> Event {
     Event {
         event_type: notice.event_type,
-        reason: notice.reason.to_owned(),
+        reason: notice.reason,
         message: notice.message,
         object: ObjectRef::new("Service", &*key.namespace, &*key.name),
-        source: COMPONENT.to_owned(),
+        source: COMPONENT,
     }
 }

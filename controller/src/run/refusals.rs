@@ -145,7 +145,7 @@ mod tests {
             // Tried again before its time, since it had changed.
             refusals.add(&key(name), "no", now);
         }
-        refusals.retain(|key| key.name == "b");
+        refusals.retain(|key| &*key.name == "b");
         assert_eq!((refusals.len(), refusals.contains(&key("a"))), (1, false));
         let later = now + LONGEST;
         assert_eq!((refusals.pop_due(later), refusals.pop_due(later)), (Some(key("b")), None));

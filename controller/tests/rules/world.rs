@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
-use ferrolb_config::{Config, Origin, Resource, Resources, parse};
+use ferrolb_config::{Config, Labels, Origin, Resource, Resources, parse};
 use ferrolb_controller::Book;
 use ferrolb_controller::book::Change;
 use ferrolb_source::{Age, Cluster, ClusterIps, Node, ObjectKey, Service};
@@ -54,7 +54,7 @@ impl World {
     }
 
     pub(crate) fn namespace(&mut self, labels: &[(&str, &str)]) {
-        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let labels = labels.iter().copied().collect();
         self.cluster.namespaces.insert("default".to_owned(), labels);
     }
 
@@ -72,8 +72,9 @@ impl World {
         let mut service = Service::project(&typed, age, ClusterIps::AsWritten);
         if let Some(before) = self.cluster.services.get(&key(name)).filter(|_| service.ingress.is_empty()) {
             service.ingress.clone_from(&before.ingress);
-            let pool = before.annotations.get(ALLOCATED_FROM_POOL).cloned();
-            service.annotations.extend(pool.map(|pool| (ALLOCATED_FROM_POOL.to_owned(), pool)));
+            if let Some(pool) = before.annotations.get(ALLOCATED_FROM_POOL) {
+                service.annotations.insert(ALLOCATED_FROM_POOL, pool);
+            }
         }
         self.cluster.services.insert(key(name), Arc::new(service));
     }
@@ -94,7 +95,7 @@ impl World {
             assert!(round < 4, "it flaps: {:?}", self.told);
             let notices = self.book.update(&self.cluster, &self.config);
             let statuses: Vec<Change> = std::iter::from_fn(|| self.book.next_unwritten()).collect();
-            let told = notices.into_iter().map(|(key, notice)| (key.name, notice.reason, notice.message));
+            let told = notices.into_iter().map(|(key, notice)| (key.name.to_string(), notice.reason, notice.message));
             self.told.extend(told);
             if statuses.is_empty() {
                 break;
@@ -105,9 +106,9 @@ impl World {
                     service.ingress.clone_from(&status.ips);
                     service.ingress_has_more = false;
                     match &status.pool {
-                        Some(pool) => service.annotations.insert(ALLOCATED_FROM_POOL.to_owned(), pool.clone()),
+                        Some(pool) => service.annotations.insert(ALLOCATED_FROM_POOL, pool.as_str()),
                         None => service.annotations.remove(ALLOCATED_FROM_POOL),
-                    };
+                    }
                 });
             }
         }
@@ -131,7 +132,7 @@ impl World {
     }
 
     pub(crate) fn pool_of(&self, name: &str) -> Option<&str> {
-        self.cluster.services[&key(name)].annotations.get(ALLOCATED_FROM_POOL).map(String::as_str)
+        self.cluster.services[&key(name)].annotations.get(ALLOCATED_FROM_POOL)
     }
 
     /// What a Service was told since the last question.
@@ -149,7 +150,7 @@ fn resource<T: serde::de::DeserializeOwned>(kind: &str, name: &str, yaml: &str) 
     Resource {
         origin: Origin::resource(kind, "lb", name),
         name: name.to_owned(),
-        labels: [].into(),
+        labels: Labels::new(),
         spec: serde_yaml::from_str(yaml).unwrap(),
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::key::KeyError;
+use crate::ring::KeyRingError;
 
 /// Why the driver did not start, or how it ended.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,15 @@ pub enum KeyFileError {
         /// What is wrong with it.
         #[source]
         source: KeyError,
+    },
+    /// The file holds no key ring.
+    #[error("key file {} holds no usable keys", path.display())]
+    Ring {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: KeyRingError,
     },
 }
 

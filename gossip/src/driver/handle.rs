@@ -10,6 +10,7 @@ use super::run::Order;
 use super::{Error, SharedView, Stopped};
 use crate::counters::Counters;
 use crate::facts::Facts;
+use crate::ring::KeyRing;
 
 /// A running driver. Dropping it stops the thread without leaving the cluster, as a crash would.
 #[derive(Debug)]
@@ -71,6 +72,14 @@ impl Handle {
         self.order(Order::Tell(facts)).await
     }
 
+    /// Replaces the group keys. See [`KeyRing`] for the order in which that loses no member.
+    ///
+    /// # Errors
+    /// When the thread has ended.
+    pub async fn keys(&self, keys: KeyRing) -> Result<(), Stopped> {
+        self.order(Order::Keys(keys)).await
+    }
+
     /// Leaves the cluster: tells all members at once. The view goes on following the claims of successors for a second,
     /// then the thread ends by itself; [`shutdown`](Self::shutdown) ends it earlier.
     ///
@@ -83,6 +92,11 @@ impl Handle {
     /// What happened so far.
     pub fn counters(&self) -> Counters {
         *self.counters.borrow()
+    }
+
+    /// What happened so far, and each time it changes: at every datagram.
+    pub fn watch_counters(&self) -> watch::Receiver<Counters> {
+        self.counters.clone()
     }
 
     /// The address of the socket.

@@ -27,6 +27,7 @@ use crate::identity::{NodeName, canonical};
 use crate::key::Key;
 use crate::machine::Gossip;
 use crate::profile::Profile;
+use crate::ring::KeyRing;
 
 /// Commands that wait for the thread. It takes all of them between two batches of datagrams, well within a millisecond,
 /// so this many never wait; when they do, the caller waits.
@@ -101,7 +102,7 @@ impl DriverConfig {
         advertise: SocketAddr,
         profile: Profile,
         cluster_id: String,
-        key: Key,
+        keys: impl Into<KeyRing>,
     ) -> Result<Self, Error> {
         let mut session = [0; 16];
         let mut seed = [0; 8];
@@ -112,7 +113,7 @@ impl DriverConfig {
             advertise,
             profile,
             cluster_id,
-            key,
+            keys: keys.into(),
             boot: boot_stamp(),
             session,
             seed: u64::from_ne_bytes(seed),
@@ -131,11 +132,28 @@ impl Key {
     /// of the content.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         let path = path.as_ref();
-        let text = std::fs::read(path).map_err(|source| KeyFileError::Read { path: path.into(), source })?;
-        // What is not text is not base64 either.
-        Self::from_base64(&String::from_utf8_lossy(&text))
-            .map_err(|source| KeyFileError::Content { path: path.into(), source })
+        Self::from_base64(&read(path)?).map_err(|source| KeyFileError::Content { path: path.into(), source })
     }
+}
+
+// === impl KeyRing ===
+
+impl KeyRing {
+    /// Reads a key file: base64 of 32 bytes a line, the first of which seals; see [`KeyRing::from_lines`].
+    ///
+    /// # Errors
+    /// When the file cannot be read, a line holds no key, or there are none or too many; the message names the path and
+    /// what is expected, and shows nothing of the content.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
+        let path = path.as_ref();
+        Self::from_lines(&read(path)?).map_err(|source| KeyFileError::Ring { path: path.into(), source })
+    }
+}
+
+/// The text of a key file. What is not text is not base64 either.
+fn read(path: &Path) -> Result<String, KeyFileError> {
+    let text = std::fs::read(path).map_err(|source| KeyFileError::Read { path: path.into(), source })?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Milliseconds since the Unix epoch.

@@ -14,8 +14,11 @@ use crate::wire::{Message, Record, Suspicion};
 /// Members remembered as down; far more than a cluster has nodes.
 const DOWNED_MAX: usize = 65_536;
 
+/// Members that are known, dead or alive; more than a cluster has. Beyond, nobody new is let in.
+pub(super) const KNOWN_MAX: usize = 8_192;
+
 /// How often a suspect is reminded while the suspicion stands.
-const REMINDERS: u8 = 6;
+pub(super) const REMINDERS: u8 = 6;
 
 /// Seeds that are invited at once when they become known.
 const FIRST_INVITATIONS: usize = 3;
@@ -46,6 +49,7 @@ impl Gossip {
             return;
         }
         let boot = self.me.boot;
+        let bytes = if self.knows_too_many() { self.without_strangers(&header, bytes) } else { bytes };
         let result = self.swim.handle_data(bytes, &mut self.effects);
         self.count_refusal(&result);
         self.settle(now);
@@ -76,14 +80,31 @@ impl Gossip {
         }
     }
 
+    fn knows_too_many(&self) -> bool {
+        self.swim.iter_membership_state().len() >= KNOWN_MAX
+    }
+
+    fn knows(&self, addr: SocketAddr) -> bool {
+        self.swim.iter_membership_state().any(|known| known.id().addr == addr)
+    }
+
+    /// What of a datagram of foca brings nobody new: its header, if the sender is known.
+    fn without_strangers<'a>(&self, header: &Header<Identity>, bytes: &'a [u8]) -> &'a [u8] {
+        if !self.knows(header.src.addr) {
+            return &[];
+        }
+        let mut rest = bytes;
+        let header_only = PostcardCodec.decode_header(&mut rest).map(|_: Header<Identity>| rest.len());
+        bytes.get(..bytes.len().saturating_sub(header_only.unwrap_or(0))).unwrap_or_default()
+    }
+
     /// Drops the news that somebody unknown is down: it has no use, and would never die out between nodes that forget
     /// at different times.
     pub(super) fn worth_applying(&self, mut records: Vec<Member<Identity>>) -> Vec<Member<Identity>> {
         records.retain(|record| {
             let addr = record.id().addr;
-            record.state() != State::Down
-                || addr == self.me.addr
-                || self.swim.iter_membership_state().any(|known| known.id().addr == addr)
+            let welcome = record.state() != State::Down && !self.knows_too_many();
+            welcome || addr == self.me.addr || self.knows(addr)
         });
         records
     }
@@ -92,10 +113,7 @@ impl Gossip {
     pub(super) fn swim_timer(&mut self, now: Instant, timer: Timer<Identity>) {
         let own_verdict = if let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = &timer {
             // foca tells the member that it is down even when it refuted the suspicion in time.
-            let stands = self.swim.iter_members().any(|member| {
-                member.id() == member_id && member.incarnation() == *incarnation && member.state() == State::Suspect
-            });
-            if !stands {
+            if !self.is_suspect(member_id, *incarnation) {
                 self.counters.stale_suspicions += 1;
                 return;
             }
@@ -206,6 +224,9 @@ impl Gossip {
         let Some(accused) = accused.filter(|member| member.state() == State::Suspect) else { return };
         let suspicion = Message::Suspicion(Suspicion { accuser: self.me.clone(), accused });
         self.transmit(suspect.addr, &suspicion);
+        if self.vigil.watches(&suspect) {
+            self.check_through_others(suspect.addr, 1);
+        }
         if let Some(left) = left.checked_sub(1) {
             let pause = self.profile.suspect / (u32::from(REMINDERS) + 1);
             self.schedule(now, pause.max(Duration::from_millis(5)), Task::Nudge { suspect, left });
@@ -298,6 +319,7 @@ impl Gossip {
         } else {
             self.members.insert(self.me.name.clone(), self.me.clone());
         }
+        self.close_ring(now);
         self.company.review(now, &self.seeds, self.members.values());
         self.table.review(now, |claim| lives(&self.members, claim));
         self.changed();
@@ -329,6 +351,14 @@ impl Gossip {
 
     pub(super) fn departed_lately(&self, addr: SocketAddr) -> bool {
         self.departed.iter().any(|(departed, _)| *departed == addr)
+    }
+
+    /// The member is suspected of being dead, and has not refuted that.
+    pub(super) fn is_suspect(&self, suspect: &Identity, incarnation: u16) -> bool {
+        let stands = |member: &Member<Identity>| {
+            member.id() == suspect && member.incarnation() == incarnation && member.state() == State::Suspect
+        };
+        self.swim.iter_members().any(stands)
     }
 
     /// The addresses of the other members.

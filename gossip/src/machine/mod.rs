@@ -3,6 +3,7 @@
 //! * [`membership`](self::membership): SWIM and what we add to it;
 //! * [`recovery`](self::recovery): what follows when this node was declared down, stalled, or leaves;
 //! * [`hearing`](self::hearing): what a node that hears nobody keeps to itself;
+//! * [`vigil`](self::vigil): how a death is noticed at once;
 //! * [`exchange`](self::exchange): digests and transfers of the whole state;
 //! * [`claims`](self::claims): the claim table;
 //! * [`facts`](self::facts): what the members tell about themselves;
@@ -17,6 +18,7 @@ mod hearing;
 mod membership;
 mod readiness;
 mod recovery;
+mod vigil;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +36,7 @@ use self::flapping::Flaps;
 use self::hearing::Hearing;
 use self::readiness::Readiness;
 use self::recovery::Company;
+use self::vigil::Vigil;
 use crate::claim::Claim;
 use crate::config::Config;
 use crate::counters::Counters;
@@ -41,6 +44,7 @@ use crate::facts::Facts;
 use crate::identity::{Identity, NodeName, canonical};
 use crate::notice::Board;
 use crate::profile::Profile;
+use crate::ring::KeyRing;
 use crate::seal::{Channel, Opened};
 use crate::swim::{Effects, News, Swim, new_swim};
 use crate::table::Table;
@@ -56,7 +60,7 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(30);
 const RIDING_MAX: usize = 512;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// A datagram was received. `from` must be the address that the sender advertises.
     Datagram {
@@ -73,6 +77,10 @@ pub enum Input<'a> {
     Release(Vec<IpAddr>),
     /// This node tells these facts about itself from now on, in place of those before.
     Tell(Facts),
+    /// These are the group keys from now on.
+    Keys(KeyRing),
+    /// The machine's clock stood still for this long while that of the others went on, as when a computer sleeps.
+    Slept(Duration),
     /// This node leaves: all members are told at once. It never claims again, but the view goes on following the claims
     /// of the others.
     Leave,
@@ -101,6 +109,7 @@ pub enum Output {
 /// What is added to foca, all of it visible to members of the same version only as ordinary traffic:
 /// * a suspicion that was refuted in time is dropped before foca acts on it;
 /// * a suspect is told directly, several times, and refutes directly;
+/// * each node is watched by one other, which misses it at once;
 /// * an own verdict goes to all members directly, and so does the news of a start and of leaving;
 /// * each second one member compares digests with a random other, and they exchange state when those differ;
 /// * a node that hears nobody tells nobody what it concludes from that;
@@ -132,6 +141,7 @@ pub struct Gossip {
     conceded: Vec<Conceded>,
     company: Company,
     hearing: Hearing,
+    vigil: Vigil,
     readiness: Readiness,
     table: Table,
     own: Own,
@@ -179,6 +189,7 @@ impl Gossip {
             conceded: Vec::new(),
             company: Company::default(),
             hearing: Hearing::new(now),
+            vigil: Vigil::new(now),
             readiness: Readiness::new(now),
             table: Table::default(),
             own: Own::default(),
@@ -205,6 +216,8 @@ impl Gossip {
             Input::Seeds(seeds) => self.set_seeds(now, seeds),
             Input::Claim(vips) => self.claim(now, &vips),
             Input::Release(vips) => self.release(now, &vips),
+            Input::Keys(keys) => self.channel.set_keys(&keys),
+            Input::Slept(time) => self.stalled(now, time),
             Input::Tell(facts) => self.tell(now, facts),
             Input::Leave => self.leave(now),
         }
@@ -261,6 +274,9 @@ impl Gossip {
         let seed = self.some_of(self.profile.seed_interval);
         self.schedule(now, sync, Task::Sync);
         self.schedule(now, seed, Task::Seed);
+        let beat = self.some_of(self.profile.probe_period);
+        self.schedule(now, beat, Task::Beat);
+        self.schedule(now, beat, Task::Watch);
         self.schedule(now, FORGET_INTERVAL, Task::Forget);
         self.schedule(now, readiness::ALONE, Task::Ready);
     }
@@ -269,12 +285,18 @@ impl Gossip {
         if self.left {
             if task == Task::Follow {
                 self.follow(now);
+            } else if let Task::PullAgain { peer, serial } = task {
+                self.pull_again(now, peer, serial);
             }
             return;
         }
         match task {
             Task::Swim(timer) => self.swim_timer(now, timer),
             Task::Nudge { suspect, left } => self.nudge(now, suspect, left),
+            Task::Beat => self.beat(now),
+            Task::Watch => self.watch(now),
+            Task::Judge { member, since } => self.judge(now, member, since),
+            Task::Verdict { suspect, incarnation, since } => self.verdict(now, &suspect, incarnation, since),
             Task::Sync => self.sync(now),
             Task::Seed => self.invite_some_seed(now),
             Task::PullAgain { peer, serial } => self.pull_again(now, peer, serial),
@@ -290,6 +312,7 @@ impl Gossip {
         match self.channel.open(now, from, bytes, &mut self.counters) {
             Opened::Message { kind, body } => {
                 self.hearing.heard(now);
+                self.vigil.heard(now, from);
                 match Message::decode(kind, body) {
                     Ok(message) => self.message(now, from, message),
                     Err(Unreadable::Kind) => self.counters.unknown_kind += 1,
@@ -315,6 +338,7 @@ impl Gossip {
             // A node that left takes no part in membership: the news of its own departure must not revive it.
             _ if self.left => {}
             Message::Swim(bytes) => self.hear_swim(now, from, &bytes),
+            Message::Watch(message) => self.hear_watch(now, from, &message),
             Message::Suspicion(suspicion) => self.refute(now, suspicion),
             Message::Records(records) => self.hear_records(now, from, records),
             Message::Outdated(known) => self.outdated(now, &known),
@@ -368,6 +392,7 @@ impl Gossip {
     }
 
     fn hand_over(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        self.vigil.told(self.awake, to);
         self.counters.sent += 1;
         self.counters.sent_bytes = self.counters.sent_bytes.saturating_add(bytes.len() as u64);
         self.outputs.push_back(Output::Send { to, bytes });
@@ -413,5 +438,7 @@ fn lives(members: &BTreeMap<NodeName, Identity>, claim: &Claim) -> bool {
     members.get(&claim.owner).is_some_and(|owner| owner.boot == claim.boot)
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

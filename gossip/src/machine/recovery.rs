@@ -15,6 +15,7 @@ use rand::RngExt;
 
 use super::hearing::Hearing;
 use super::readiness::{self, Readiness};
+use super::vigil::Vigil;
 use super::{Gossip, lives};
 use crate::identity::Identity;
 use crate::swim::{Effects, new_swim};
@@ -74,10 +75,16 @@ impl Gossip {
         let due = self.timers.next().map_or(now, |due| due.max(self.awake));
         let late = now.saturating_duration_since(due);
         self.awake = self.awake.max(now);
+        self.stalled(now, late);
+    }
+
+    /// This node did not run for `late`, and maybe the others did.
+    pub(super) fn stalled(&mut self, now: Instant, late: Duration) {
         if late > self.profile.probe_period {
             // Refutations may wait in the socket, or were never sent because our probes were not.
             self.timers.postpone_suspicions(late);
             self.hearing.stalled(late);
+            self.vigil.stalled(late);
         }
         if late >= self.profile.stall_tolerance() && !self.left && self.somebody_else_exists() {
             self.fresh_start(now, self.me.boot);
@@ -119,6 +126,7 @@ impl Gossip {
         self.pulls.clear();
         self.company = Company::default();
         self.hearing = Hearing::new(now);
+        self.vigil = Vigil::new(now);
         self.downed.clear();
         if known.is_empty() {
             self.readiness = Readiness::alone_before(now);

@@ -8,7 +8,7 @@ use crate::key::Key;
 use crate::notice::Notice;
 use crate::seal::envelope::MAX_DATAGRAM;
 use crate::testing::{cases, origin};
-use crate::wire::{Cursor, Digest, Inventory, Page, Suspicion};
+use crate::wire::{Cursor, Digest, Inventory, Page, Suspicion, Watch};
 
 fn addr(last: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, last], 7946))
@@ -20,7 +20,7 @@ fn config(last: u8) -> Config {
         advertise: addr(last),
         profile: Profile::default(),
         cluster_id: "test".to_owned(),
-        key: Key::from_bytes([5; 32]),
+        keys: Key::from_bytes([5; 32]).into(),
         boot: 1_700_000_000_000,
         session: [last; 16],
         seed: 1,
@@ -132,6 +132,16 @@ fn notices() -> impl Strategy<Value = Notice> {
         .prop_map(|(node, boot, number, part, parts, bytes)| Notice { node, boot, number, part, parts, bytes })
 }
 
+fn watches() -> impl Strategy<Value = Watch> {
+    let origin = || prop::option::of(addresses());
+    prop_oneof![
+        Just(Watch::Beat),
+        origin().prop_map(|origin| Watch::Check { origin }),
+        addresses().prop_map(|target| Watch::CheckFor { target }),
+        (addresses(), origin()).prop_map(|(who, origin)| Watch::Alive { who, origin }),
+    ]
+}
+
 fn messages() -> impl Strategy<Value = Message> {
     let records = (claims(), any::<u32>()).prop_map(|(claim, lapsed_secs)| Record { claim, lapsed_secs });
     let page = (
@@ -154,6 +164,7 @@ fn messages() -> impl Strategy<Value = Message> {
         (numbers(), numbers(), prop::collection::vec(any::<[u8; 8]>(), 0..5), any::<bool>())
             .prop_map(|(from, to, marks, answer)| Message::Inventory(Inventory { from, to, marks, answer })),
         cursors().prop_map(Message::Pull),
+        watches().prop_map(Message::Watch),
         page,
     ]
 }

@@ -10,6 +10,8 @@ use super::window::Window;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::identity::canonical;
+use crate::key::Key;
+use crate::ring::KeyRing;
 
 /// Kind of a message that asks a session for an echo of its body. Kinds from here on belong to the channel.
 pub(crate) const CHALLENGE: u8 = 0xf0;
@@ -30,17 +32,25 @@ const INFO: &[u8] = b"ferrolb-gossip/1";
 
 /// Seals and opens datagrams for one process.
 pub(crate) struct Channel {
-    key: [u8; 32],
-    key_id: [u8; 2],
+    /// The first seals, all of them open.
+    ring: Vec<GroupKey>,
     cluster_id: Vec<u8>,
     me: SocketAddr,
     boot: u64,
     started: Instant,
     session: [u8; 16],
-    session_key: SessionKey,
     next_counter: u64,
     challenge_secret: [u8; 32],
     peers: HashMap<SocketAddr, Peer>,
+}
+
+/// A key of the ring, and what follows from it.
+struct GroupKey {
+    bytes: [u8; 32],
+    /// Stands in clear in front of each datagram, so that others need not try their keys one after the other.
+    id: [u8; 2],
+    /// The key of our own session.
+    own: SessionKey,
 }
 
 /// What became of a datagram.
@@ -64,7 +74,8 @@ pub(crate) enum Opened {
 /// The session that lives at one address.
 struct Peer {
     session: [u8; 16],
-    key: SessionKey,
+    /// The keys of the session, one for each group key that was used. They share the window, as they share the counter.
+    keys: Vec<([u8; 32], SessionKey)>,
     window: Window,
     stamp: u64,
     heard: Instant,
@@ -74,21 +85,28 @@ struct Peer {
 
 impl Channel {
     pub(crate) fn new(config: &Config, now: Instant) -> Self {
-        let key = *config.key.as_bytes();
         let cluster_id = config.cluster_id.as_bytes().to_vec();
-        let [a, b, ..] = crypto::mac(&key, &[INFO, b" key id ", &cluster_id]);
+        let ring = group_keys(&config.keys, &config.session, &cluster_id);
+        let secret = ring.first().map_or([0; 32], |first| first.bytes);
         Self {
-            key,
-            key_id: [a, b],
+            ring,
             me: canonical(config.advertise),
             boot: config.boot,
             started: now,
             session: config.session,
-            session_key: session_key(&key, &config.session, &cluster_id),
             next_counter: 0,
-            challenge_secret: crypto::derive(&key, &config.session, &[INFO, b" challenge"]),
+            challenge_secret: crypto::derive(&secret, &config.session, &[INFO, b" challenge"]),
             peers: HashMap::new(),
             cluster_id,
+        }
+    }
+
+    /// Replaces the group keys. Sessions go on: what was received stays received, under whatever key.
+    pub(crate) fn set_keys(&mut self, keys: &KeyRing) {
+        self.ring = group_keys(keys, &self.session, &self.cluster_id);
+        let ring = &self.ring;
+        for peer in self.peers.values_mut() {
+            peer.keys.retain(|(bytes, _)| ring.iter().any(|key| key.bytes == *bytes));
         }
     }
 
@@ -97,7 +115,8 @@ impl Channel {
         if body.len() > MAX_BODY || self.next_counter > MAX_COUNTER {
             return None;
         }
-        let header = Header { key_id: self.key_id, session: self.session, counter: self.next_counter };
+        let key = self.ring.first()?;
+        let header = Header { key_id: key.id, session: self.session, counter: self.next_counter };
         self.next_counter = self.next_counter.saturating_add(1);
         let mut datagram = Vec::with_capacity(MAX_DATAGRAM);
         header.write(&mut datagram);
@@ -105,7 +124,7 @@ impl Channel {
         datagram.push(kind);
         datagram.extend_from_slice(body);
         let aad = envelope::associated_data(&header, canonical(to), &self.cluster_id);
-        self.session_key.seal(header.nonce(), &aad, &mut datagram, HEADER_LEN).then_some(datagram)
+        key.own.seal(header.nonce(), &aad, &mut datagram, HEADER_LEN).then_some(datagram)
     }
 
     /// Opens a datagram that came from `from`; what is cheap to check is checked before anything is decrypted.
@@ -114,10 +133,11 @@ impl Channel {
             counters.malformed += 1;
             return Opened::Dropped;
         };
-        if header.key_id != self.key_id {
+        let ours = |key: &GroupKey| key.id == header.key_id;
+        let Some(first) = self.ring.iter().position(ours) else {
             counters.foreign_key += 1;
             return Opened::Dropped;
-        }
+        };
         if header.session == self.session {
             counters.reflected += 1;
             return Opened::Dropped;
@@ -130,16 +150,25 @@ impl Channel {
                 counters.replayed += 1;
                 return Opened::Dropped;
             }
-            let Some(plaintext) = peer.key.open(header.nonce(), &aad, sealed.to_vec()) else {
+            let opened = self.ring.iter().filter(|key| ours(key)).find_map(|key| {
+                let key = peer.session_key(key, &self.cluster_id)?;
+                key.open(header.nonce(), &aad, sealed.to_vec())
+            });
+            let Some(plaintext) = opened else {
                 counters.forged += 1;
                 return Opened::Dropped;
             };
             peer.window.mark(header.counter);
             peer.heard = now;
+            counters.other_key += u64::from(first > 0);
             return self.dispatch(from, datagram.len(), &plaintext, counters);
         }
-        let key = session_key(&self.key, &header.session, &self.cluster_id);
-        let Some(plaintext) = key.open(header.nonce(), &aad, sealed.to_vec()) else {
+        let opened = self.ring.iter().filter(|key| ours(key)).find_map(|group| {
+            let key = session_key(&group.bytes, &header.session, &self.cluster_id);
+            let plaintext = key.open(header.nonce(), &aad, sealed.to_vec())?;
+            Some((plaintext, (group.bytes, key)))
+        });
+        let Some((plaintext, key)) = opened else {
             counters.forged += 1;
             return Opened::Dropped;
         };
@@ -154,7 +183,7 @@ impl Channel {
         from: SocketAddr,
         length: usize,
         header: Header,
-        key: SessionKey,
+        key: ([u8; 32], SessionKey),
         plaintext: &[u8],
         counters: &mut Counters,
     ) -> Opened {
@@ -253,9 +282,28 @@ impl Channel {
 // === impl Peer ===
 
 impl Peer {
-    fn new(header: Header, key: SessionKey, stamp: u64, now: Instant) -> Self {
-        Self { session: header.session, key, window: Window::around(header.counter), stamp, heard: now }
+    fn new(header: Header, key: ([u8; 32], SessionKey), stamp: u64, now: Instant) -> Self {
+        Self { session: header.session, keys: vec![key], window: Window::around(header.counter), stamp, heard: now }
     }
+
+    /// The key of this session under a group key.
+    fn session_key(&mut self, group: &GroupKey, cluster_id: &[u8]) -> Option<&SessionKey> {
+        let at = self.keys.iter().position(|(bytes, _)| *bytes == group.bytes).unwrap_or_else(|| {
+            self.keys.push((group.bytes, session_key(&group.bytes, &self.session, cluster_id)));
+            self.keys.len().saturating_sub(1)
+        });
+        self.keys.get(at).map(|(_, key)| key)
+    }
+}
+
+/// The keys of the ring, each with what follows from it for our session.
+fn group_keys(ring: &KeyRing, session: &[u8; 16], cluster_id: &[u8]) -> Vec<GroupKey> {
+    let group_key = |key: &Key| {
+        let bytes = *key.as_bytes();
+        let [a, b, ..] = crypto::mac(&bytes, &[INFO, b" key id ", cluster_id]);
+        GroupKey { bytes, id: [a, b], own: session_key(&bytes, session, cluster_id) }
+    };
+    ring.iter().map(group_key).collect()
 }
 
 fn session_key(key: &[u8; 32], session: &[u8; 16], cluster_id: &[u8]) -> SessionKey {

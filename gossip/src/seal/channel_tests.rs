@@ -21,7 +21,7 @@ fn config(last: u8, session: u8, boot: u64) -> Config {
         advertise: addr(last),
         profile: Profile::default(),
         cluster_id: "test".to_owned(),
-        key: Key::from_bytes([5; 32]),
+        keys: Key::from_bytes([5; 32]).into(),
         boot,
         session: [session; 16],
         seed: 0,
@@ -207,7 +207,7 @@ proptest! {
         if ours && bytes.len() > 3 {
             // Right version and key id, so that the rest is looked at.
             bytes[0] = envelope::VERSION;
-            bytes[1..3].copy_from_slice(&a.channel.key_id);
+            bytes[1..3].copy_from_slice(&a.channel.ring[0].id);
         }
         prop_assert_eq!(a.open(now, addr(2), &bytes), Opened::Dropped);
         let counted = a.counters.malformed + a.counters.foreign_key + a.counters.forged;
@@ -227,4 +227,42 @@ proptest! {
         datagram[byte] ^= 1 << bit;
         prop_assert_eq!(a.open(now, b.addr, &datagram), Opened::Dropped);
     }
+}
+
+fn ring(keys: &[u8]) -> KeyRing {
+    KeyRing::new(keys.iter().map(|key| Key::from_bytes([*key; 32])).collect()).unwrap()
+}
+
+#[test]
+fn a_session_goes_on_under_another_key_and_nothing_is_received_twice() {
+    let now = origin();
+    let (mut a, mut b) = (End::new(1, 1, BOOT, now), End::new(2, 2, BOOT, now));
+    let old = a.seal(&b, b"old");
+    assert_eq!(b.open(now, a.addr, &old), message(b"old"));
+    a.channel.set_keys(&ring(&[6, 5]));
+    let new = a.seal(&b, b"new");
+    assert_eq!(b.open(now, a.addr, &new), Opened::Dropped, "b does not have that key yet");
+    assert_eq!(b.counters.foreign_key, 1);
+    b.channel.set_keys(&ring(&[5, 6]));
+    assert_eq!(b.open(now, a.addr, &new), message(b"new"));
+    assert_eq!((b.counters.other_key, b.counters.sessions), (1, 1));
+    for replay in [&old, &new] {
+        assert_eq!(b.open(now, a.addr, replay), Opened::Dropped);
+    }
+    assert_eq!(b.counters.replayed, 2);
+    b.channel.set_keys(&ring(&[6]));
+    assert_eq!(b.open(now, a.addr, &old), Opened::Dropped, "the old key is gone");
+    assert_eq!(b.counters.foreign_key, 2);
+    let last = a.seal(&b, b"last");
+    assert_eq!(b.open(now, a.addr, &last), message(b"last"));
+}
+
+#[test]
+fn a_stranger_is_met_under_any_key_of_the_ring() {
+    let now = origin();
+    let (mut a, mut b) = (End::new(1, 1, BOOT, now), End::new(2, 2, BOOT, now));
+    b.channel.set_keys(&ring(&[7, 6, 5]));
+    let sealed = a.seal(&b, b"hello");
+    assert_eq!(b.open(now, a.addr, &sealed), message(b"hello"));
+    assert_eq!(b.counters.sessions, 1);
 }

@@ -7,6 +7,8 @@
 
 mod batch;
 pub(crate) mod extension;
+#[cfg(test)]
+mod past;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -31,6 +33,7 @@ const PAGE: u8 = 7;
 const CONCEDED: u8 = 8;
 const NOTICES: u8 = 9;
 const INVENTORY: u8 = 10;
+const WATCH: u8 = 11;
 
 /// Extension item of a digest: [`Digest::facts`].
 const FACTS_DIGEST: u8 = 1;
@@ -60,6 +63,8 @@ pub(crate) enum Message {
     Notices(Vec<Notice>),
     /// Which facts the sender knows.
     Inventory(Inventory),
+    /// About being alive.
+    Watch(Watch),
 }
 
 /// A message that cannot be acted upon.
@@ -76,6 +81,30 @@ pub(crate) enum Unreadable {
 pub(crate) struct Suspicion {
     pub(crate) accuser: Identity,
     pub(crate) accused: Member<Identity>,
+}
+
+/// What watcher and watched say to each other, and to those who help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Watch {
+    /// To the one who watches: "I am here".
+    Beat,
+    /// "Are you there?"
+    Check {
+        /// Who wants to know, if it is not the sender.
+        origin: Option<SocketAddr>,
+    },
+    /// "Ask this one in my place."
+    CheckFor {
+        /// Who is to be asked.
+        target: SocketAddr,
+    },
+    /// "That one is there."
+    Alive {
+        /// Who is.
+        who: SocketAddr,
+        /// Who wanted to know, if it is not the receiver.
+        origin: Option<SocketAddr>,
+    },
 }
 
 /// A digest of who is alive and what they own.
@@ -176,6 +205,7 @@ impl Message {
             Self::Pull(cursor) => (PULL, postcard::to_allocvec(cursor)),
             Self::Page(page) => (PAGE, postcard::to_allocvec(page)),
             Self::Notices(notices) => (NOTICES, postcard::to_allocvec(notices)),
+            Self::Watch(watch) => (WATCH, postcard::to_allocvec(watch)),
             Self::Inventory(inventory) => (INVENTORY, postcard::to_allocvec(inventory)),
         };
         body.ok().filter(|body| body.len() <= MAX_BODY).map(|body| (kind, body))
@@ -194,6 +224,7 @@ impl Message {
             PULL => read(&body).map(Self::Pull),
             PAGE => read(&body).map(Self::Page),
             NOTICES => read(&body).map(Self::Notices),
+            WATCH => read(&body).map(Self::Watch),
             INVENTORY => read(&body).map(Self::Inventory),
             _ => Err(Unreadable::Kind),
         }
@@ -239,6 +270,8 @@ mod tests {
             Message::Conceded(vec![claim(1, "a")]),
             Message::Digest(Digest { value: [7; 16], answer: true, facts: Some(1 << 40) }),
             Message::Digest(Digest { value: [7; 16], answer: false, facts: None }),
+            Message::Watch(Watch::Beat),
+            Message::Watch(Watch::Alive { who: me.addr, origin: Some(me.addr) }),
             Message::Notices(Notice::of(&me.name, 5, 1, b"facts")),
             Message::Inventory(Inventory { from: 0, to: u64::MAX, marks: vec![[1; 8]], answer: true }),
             Message::Pull(Cursor::Member(me.addr)),
@@ -268,7 +301,7 @@ mod tests {
         #![proptest_config(cases())]
 
         #[test]
-        fn reading_arbitrary_bytes_never_panics(kind in 0..12_u8, body in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn reading_arbitrary_bytes_never_panics(kind in 0..13_u8, body in prop::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(message) = Message::decode(kind, body) {
                 // Whatever was read can be written again or is refused.
                 if let Some((kind, body)) = message.encode() {

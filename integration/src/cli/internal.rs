@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::answers::{self, AskHere};
 use super::probe::{self, ProbeArguments};
 use crate::error::Error;
 use crate::namespaces::{self, Orphaned};
@@ -50,6 +51,15 @@ pub(super) enum Internal {
     /// Probe from where this process is.
     #[command(hide = true)]
     ProbeHere(ProbeArguments),
+    /// Ask who has addresses from where this process is.
+    #[command(hide = true)]
+    AskHere(AskHere),
+    /// Listen to announcements where this process is, until standard input ends.
+    #[command(hide = true)]
+    WatchHere {
+        #[arg(long)]
+        v6: bool,
+    },
     /// Become a command that is killed when the thread that started this process ends.
     #[command(hide = true)]
     Tethered {
@@ -77,6 +87,8 @@ impl Internal {
             }
             Self::Backend { listen, answer } => backend::serve(listen, &answer),
             Self::ProbeHere(arguments) => probe::here(&arguments),
+            Self::AskHere(arguments) => answers::ask_here(&arguments),
+            Self::WatchHere { v6 } => answers::watch_here(v6),
             Self::Tethered { parent, command } => apiserver::become_tethered(parent, &command),
             Self::RemoveAfter { folder } => apiserver::remove_after_stdin(&folder),
         }

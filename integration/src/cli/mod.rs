@@ -1,5 +1,8 @@
 //! The command line of `lab`.
 
+mod answers;
+mod chaos;
+mod faults;
 mod internal;
 mod probe;
 mod status;
@@ -12,11 +15,14 @@ use std::process::ExitCode;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 
+use self::answers::AnswersArguments;
+use self::chaos::ChaosArguments;
+use self::faults::FaultVerb;
 use self::internal::Internal;
 use self::probe::ProbeArguments;
 use crate::error::{Error, chain};
 use crate::lab::Api;
-use crate::layout::MAX_NODES;
+use crate::layout::{Family, MAX_NODES, MAX_SERVICES};
 use crate::output::Form;
 
 /// Nodes, a client and a gateway as network namespaces, with real ferrolb processes in them.
@@ -40,28 +46,8 @@ enum Verb {
         #[arg(long, value_enum, default_value_t)]
         output: Form,
     },
-    /// Crash a node: link down, every process on it killed.
-    Kill {
-        /// The node.
-        node: String,
-    },
-    /// Bring a crashed node back.
-    Heal {
-        /// The node.
-        node: String,
-    },
-    /// End a node's speaker with SIGTERM and wait until it has ended.
-    Stop {
-        /// The node.
-        node: String,
-    },
-    /// Start a node's speaker again.
-    Start {
-        /// The node.
-        node: String,
-    },
-    /// Kill the controller with SIGKILL and start it again.
-    RestartController,
+    #[command(flatten)]
+    Fault(FaultVerb),
     /// Choose the nodes that have endpoints of default/web; none for no endpoints at all.
     Endpoints {
         /// The nodes.
@@ -96,6 +82,8 @@ enum Verb {
     },
     /// Open a new TCP connection every few milliseconds from the client; report the longest time without success.
     Probe(ProbeArguments),
+    /// Ask for an address by ARP or NDP and say who answers: every host that does, not only the first.
+    Answers(AnswersArguments),
     /// Print what a process wrote.
     Logs {
         /// The process: controller, speaker-node-1, backend-node-1.
@@ -127,6 +115,9 @@ enum Verb {
         #[arg(long, default_value_t = 10)]
         keepalived: usize,
     },
+    /// Harm nodes at random and see after each fault, from outside, that exactly one node answers for each address, that
+    /// clients are served, and that planned moves lose nothing. Exits with 0 only if all held.
+    Chaos(ChaosArguments),
     /// Measure the controller on a real API server, beside a program that only patches. Exits with 0 only if all targets
     /// were met.
     Apibench(ApiBenchArguments),
@@ -151,10 +142,19 @@ struct UpArguments {
     /// Number of nodes.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
     nodes: u8,
+    /// Address families of hosts, pods and the service default/web.
+    #[arg(long, value_enum, default_value_t)]
+    family: Family,
+    /// Number of services: default/web, default/web-2, ..., all with the same endpoints.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_SERVICES)))]
+    services: u16,
+    /// Gossip profile of the speakers; default: theirs.
+    #[arg(long)]
+    profile: Option<String>,
     /// Where the objects are: a directory of manifests, or a real API server.
     #[arg(long, value_enum, default_value_t)]
     api: Api,
-    /// File with the values (configInline, pools, ...); default: one layer2 pool, 10.10.52.0/24.
+    /// File with the values (configInline, pools, ...); default: one layer2 pool, 10.10.52.0/24, fd00:10:10::52:0/112.
     #[arg(long)]
     values: Option<PathBuf>,
     /// Start neither controller nor speakers.

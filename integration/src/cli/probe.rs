@@ -156,7 +156,7 @@ fn for_a_person(report: &ProbeReport) -> String {
 }
 
 /// A duration as people write it: 5s, 2ms, 500us, 1m.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_none| format!("`{text}` does not begin with a number"))?;

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::lab::Lab;
 use crate::layout::Mac;
 use crate::output::{Form, print, table};
-use crate::protocol::{ServiceState, State};
+use crate::protocol::{HostState, ServiceState, State};
 
 /// Everything that is shown.
 #[derive(Debug, Serialize)]
@@ -37,7 +37,7 @@ pub(super) fn show(name: &str, form: Form) -> Result<u8, Error> {
     let shown = look(&lab)?;
     match form {
         Form::Json => print(&(serde_json::to_string_pretty(&shown)? + "\n"))?,
-        Form::Table => print(&text(&lab, &shown))?,
+        Form::Table => print(&text(&shown))?,
     }
     Ok(0)
 }
@@ -62,10 +62,10 @@ fn look(lab: &Lab) -> Result<Shown, Error> {
     Ok(Shown { state, addresses, silent_speakers })
 }
 
-fn text(lab: &Lab, shown: &Shown) -> String {
+fn text(shown: &Shown) -> String {
     let mut text = hosts(&shown.state);
     text.push('\n');
-    text.push_str(&services(lab, shown));
+    text.push_str(&services(shown));
     if let Some(address) = shown.state.api_server {
         text.push_str(&["API server at ", &address.to_string(), ": `cargo lab kubectl` asks it\n"].concat());
     }
@@ -88,16 +88,23 @@ fn hosts(state: &State) -> String {
             .collect();
         rows.push(vec![
             host.host.name.clone(),
-            host.host.address.to_string(),
+            host.host.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             host.host.mac.to_string(),
-            if host.link_up { "up" } else { "DOWN" }.to_owned(),
+            link(host),
             processes.join(", "),
         ]);
     }
     table(&rows)
 }
 
-fn services(lab: &Lab, shown: &Shown) -> String {
+/// Whether the cable is in, and what else is wrong with the host.
+fn link(host: &HostState) -> String {
+    let mut words = vec![if host.link_up { "up" } else { "DOWN" }.to_owned()];
+    words.extend(host.faults.iter().map(|fault| fault.to_uppercase()));
+    words.join(", ")
+}
+
+fn services(shown: &Shown) -> String {
     let mut rows = vec![row(["SERVICE", "ADDRESS", "PORTS", "ENDPOINTS", "ANNOUNCED BY", "CLIENT SENDS TO"])];
     for service in &shown.state.services {
         if service.addresses.is_empty() {
@@ -107,8 +114,8 @@ fn services(lab: &Lab, shown: &Shown) -> String {
             let Some(seen) = shown.addresses.get(address) else { continue };
             let sends_to = match seen.client_arp {
                 None => "nobody yet".to_owned(),
-                Some(mac) => match lab.layout().by_mac(mac) {
-                    Some(host) => format!("{} ({mac})", host.name),
+                Some(mac) => match shown.state.hosts.iter().find(|state| state.host.mac == mac) {
+                    Some(state) => format!("{} ({mac})", state.host.name),
                     None => mac.to_string(),
                 },
             };

@@ -4,14 +4,14 @@ use std::fs;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use super::{ApiBenchArguments, UpArguments, Verb, probe::ProbeArguments, status};
+use super::{ApiBenchArguments, UpArguments, Verb, answers, chaos, faults, probe::ProbeArguments, status};
 use crate::apibench::{self, ApiBenchOptions};
 use crate::apiserver;
 use crate::binaries;
 use crate::churn::{self, Plan};
 use crate::error::{Error, system};
 use crate::holder::{self, Audience, UpOptions};
-use crate::lab::{DEFAULT_VALUES, Lab};
+use crate::lab::{Lab, default_values};
 use crate::layout::SWITCH;
 use crate::namespaces::{KUBECONFIG, KUBECTL, LAB_FOLDER, LOG_FOLDER, SOURCE_FOLDER, enter_and_run};
 use crate::output::print;
@@ -24,20 +24,14 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
     match verb {
         Verb::Up(arguments) => return up(name, &arguments),
         Verb::Status { output } => return status::show(name, output),
-        Verb::Kill { node } => lab()?.kill(&node)?,
-        Verb::Heal { node } => lab()?.heal(&node)?,
-        Verb::Stop { node } => {
-            let stopped = lab()?.stop(&node)?;
-            print(&format!("{} after {:.0?}\n", stopped.status, stopped.took))?;
-        }
-        Verb::Start { node } => lab()?.start(&node)?,
-        Verb::RestartController => lab()?.restart_controller()?,
+        Verb::Fault(fault) => faults::run(&lab()?, fault)?,
         Verb::Endpoints { nodes } => lab()?.endpoints_on(&nodes)?,
         Verb::Apply { file, called } => apply(&lab()?, &file, called)?,
         Verb::Remove { manifest } => lab()?.remove(&manifest)?,
         Verb::Exec { place, command } => return exec(name, &place, &command),
         Verb::Kubectl { arguments } => return kubectl(name, arguments),
         Verb::Probe(arguments) => return probe(name, &arguments),
+        Verb::Answers(arguments) => return answers::show(&lab()?, &arguments),
         Verb::Logs { process, follow } => return logs(name, &process, follow),
         Verb::Events { follow } => return events(name, follow),
         Verb::Down => lab()?.down()?,
@@ -45,6 +39,7 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
         Verb::Bench { crashes, keepalived } => {
             return Ok(u8::from(!tour::bench(BenchOptions { crashes, peers: keepalived })?));
         }
+        Verb::Chaos(arguments) => return chaos::run(&arguments),
         Verb::Apibench(arguments) => return Ok(u8::from(!apibench::apibench(&options(arguments))?)),
         Verb::Churn { seed, short } => return churn(seed, short),
         Verb::Check => return check(),
@@ -55,7 +50,7 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
 
 fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
     let values = match (&arguments.values, arguments.managed) {
-        (None, _) => DEFAULT_VALUES.to_owned(),
+        (None, _) => default_values(arguments.family),
         (Some(_), true) => {
             let mut line = String::new();
             io::stdin().lock().read_line(&mut line).map_err(system("read the values"))?;
@@ -66,6 +61,9 @@ fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
     holder::up(&UpOptions {
         name: name.to_owned(),
         nodes: arguments.nodes,
+        family: arguments.family,
+        services: arguments.services,
+        profile: arguments.profile.clone(),
         values,
         api: arguments.api,
         with_daemons: !arguments.no_daemons,

@@ -25,6 +25,7 @@ use crate::apiserver;
 use crate::binaries::{self, Binaries};
 use crate::error::{Error, chain, system};
 use crate::lab::Api;
+use crate::layout::Family;
 use crate::namespaces::{answer_handshake, await_handshake};
 use crate::protocol::{Event, Setup};
 use crate::requirements::{Missing, missing_requirements, needs_user_namespace, search_path};
@@ -48,6 +49,9 @@ pub(crate) enum Audience {
 pub(crate) struct UpOptions {
     pub(crate) name: String,
     pub(crate) nodes: u8,
+    pub(crate) family: Family,
+    pub(crate) services: u16,
+    pub(crate) profile: Option<String>,
     pub(crate) values: String,
     pub(crate) api: Api,
     pub(crate) with_daemons: bool,
@@ -94,6 +98,9 @@ fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
     let setup = Setup {
         name: options.name.clone(),
         nodes: options.nodes,
+        family: options.family,
+        services: options.services,
+        profile: options.profile.clone(),
         values: options.values.clone(),
         kubernetes,
         lab: lab.clone(),

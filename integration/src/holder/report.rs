@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Audience;
 use crate::clock;
 use crate::error::Error;
-use crate::layout::Layout;
+use crate::layout::{Family, Layout};
 use crate::output::print;
 use crate::protocol::Event;
 
@@ -50,17 +50,19 @@ impl Report {
 fn how_to_reach(name: &str, layout: &Layout) -> String {
     let mut text = String::from("\n");
     for host in layout.hosts() {
-        let pods = host.pod.as_ref().map(|pod| format!("  pods {}", pod.cidr)).unwrap_or_default();
-        writeln!(text, "    {:<9} {:<13} {}{pods}", host.name, host.address, host.mac).ok();
+        let addresses: Vec<String> = host.addresses.iter().map(ToString::to_string).collect();
+        let pods = host.pod.as_ref().map(|pod| format!("  pods {}", pod.cidrs.join(", "))).unwrap_or_default();
+        writeln!(text, "    {:<9} {}  {}{pods}", host.name, host.mac, addresses.join("  ")).ok();
     }
+    let vip = if layout.family() == Family::Ipv6 { "[fd00:10:10::52:0]" } else { "10.10.52.0" };
     let option = if name == "lab" { String::new() } else { format!(" --name {name}") };
     write!(
         text,
         "\n  In another terminal:\n\
          \x20   cargo lab{option} status\n\
-         \x20   cargo lab{option} exec client curl --no-progress-meter http://10.10.52.0\n\
+         \x20   cargo lab{option} exec client curl --no-progress-meter http://{vip}\n\
          \x20   cargo lab{option} kill node-1        cargo lab{option} heal node-1\n\
-         \x20   cargo lab{option} probe 10.10.52.0:80 --for 5s\n\
+         \x20   cargo lab{option} probe {vip}:80 --for 5s\n\
          \x20 Ctrl-C here, or cargo lab{option} down, ends it.\n\n"
     )
     .ok();

@@ -11,18 +11,20 @@ use parking_lot::Mutex;
 
 use crate::binaries;
 use crate::error::{Error, system};
-use crate::layout::Layout;
+use crate::layout::{Family, Layout};
 use crate::protocol::Event;
 
-/// The values of a lab that was given none: what a legacy installation has.
-pub(crate) const DEFAULT_VALUES: &str = "\
-configInline:
-  address-pools:
-  - name: default
-    protocol: layer2
-    addresses:
-    - 10.10.52.0/24
-";
+/// The values of a lab that was given none: what a legacy installation has, one pool with a range of each family.
+pub(crate) fn default_values(family: Family) -> String {
+    let ranges = family.of("    - 10.10.52.0/24\n", "    - fd00:10:10::52:0/112\n").concat();
+    format!(
+        "configInline:\n\
+         \x20 address-pools:\n\
+         \x20 - name: default\n\
+         \x20   protocol: layer2\n\
+         \x20   addresses:\n{ranges}"
+    )
+}
 
 /// How a lab is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,15 @@ pub struct Options {
     pub name: Option<String>,
     /// Number of nodes, 1 to 80. Default 3.
     pub nodes: u8,
-    /// Text of `values.yaml`. Default: one layer2 pool, 10.10.52.0/24.
+    /// Address families of hosts, pods and the service that a lab starts with. Default: IPv4.
+    pub family: Family,
+    /// Services that a lab starts with: `default/web`, `default/web-2`, ..., all with the same endpoints. 1 to 2,000, default
+    /// 1.
+    pub services: u16,
+    /// Gossip profile of the speakers (`--gossip-profile`). Default: theirs.
+    pub profile: Option<String>,
+    /// Text of `values.yaml`. Default: one layer2 pool, 10.10.52.0/24 and fd00:10:10::52:0/112, as far as the lab has the
+    /// family.
     pub values: Option<String>,
     /// Where the daemons find their objects. Default: a directory of manifests.
     pub api: Api,
@@ -81,6 +91,9 @@ impl Default for Options {
         Self {
             name: None,
             nodes: 3,
+            family: Family::default(),
+            services: 1,
+            profile: None,
             values: None,
             api: Api::default(),
             daemons: Daemons::default(),
@@ -104,15 +117,10 @@ impl Holder {
     /// Starts `lab up` and waits until the lab is ready.
     pub(super) fn start(options: Options) -> Result<(String, Self, Layout), Error> {
         let lab = binaries::lab()?;
-        let Options { name, nodes, values, api, daemons, binaries, echo } = options;
-        let name = name.unwrap_or_else(Options::unique_name);
-        let mut command = up(lab, &name, nodes, values.is_some(), daemons);
-        if api == Api::Kube {
-            command.args(["--api", "kube"]);
-        }
-        if let Some(folder) = binaries {
-            command.arg("--binaries").arg(folder);
-        }
+        let echo = options.echo;
+        let name = options.name.clone().unwrap_or_else(Options::unique_name);
+        let mut command = up(lab, &name, &options);
+        let values = options.values;
         let mut process = command.spawn().map_err(system("start `lab up`"))?;
         let mut stdin = process.stdin.take();
         let stdout = process.stdout.take();
@@ -183,14 +191,25 @@ impl Drop for Holder {
     }
 }
 
-fn up(lab: PathBuf, name: &str, nodes: u8, with_values: bool, daemons: Daemons) -> Command {
+fn up(lab: PathBuf, name: &str, options: &Options) -> Command {
     let mut command = Command::new(lab);
-    command.args(["--name", name, "up", "--managed", "--nodes"]).arg(nodes.to_string());
-    if with_values {
+    command.args(["--name", name, "up", "--managed", "--nodes"]).arg(options.nodes.to_string());
+    command.args(["--family", &options.family.to_string()]);
+    command.args(["--services", &options.services.to_string()]);
+    if let Some(profile) = &options.profile {
+        command.args(["--profile", profile]);
+    }
+    if options.values.is_some() {
         command.args(["--values", "-"]);
     }
-    if daemons == Daemons::None {
+    if options.daemons == Daemons::None {
         command.arg("--no-daemons");
+    }
+    if options.api == Api::Kube {
+        command.args(["--api", "kube"]);
+    }
+    if let Some(folder) = &options.binaries {
+        command.arg("--binaries").arg(folder);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command

@@ -3,23 +3,26 @@
 //! It is synchronous: who drives a lab does one thing after the other. What runs by itself (the lab, a [`Probe`]) is a
 //! process of its own.
 
+mod faults;
 mod hold;
+mod observe;
 mod probe;
 
 use std::net::IpAddr;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-pub(crate) use self::hold::DEFAULT_VALUES;
 use self::hold::Holder;
+pub(crate) use self::hold::default_values;
 pub use self::hold::{Api, Daemons, Options};
+pub use self::observe::Watch;
 pub use self::probe::Probe;
 use crate::binaries;
 use crate::client;
 use crate::clock;
 use crate::error::{Error, system};
-use crate::layout::{Layout, Mac};
-use crate::protocol::{Announced, Event, Reply, Request, State, Stopped};
+use crate::layout::{Family, Layout, Mac};
+use crate::protocol::{Announced, Event, Reply, Request, State};
 
 /// How long [`Lab::wait_for`] waits. Generous: it bounds a hang, not a figure.
 const WAIT_DEADLINE: Duration = Duration::from_secs(30);
@@ -52,9 +55,10 @@ impl Lab {
     /// # Errors
     /// [`Error::NotUp`] when there is none.
     pub fn attach(name: &str) -> Result<Self, Error> {
-        let mut lab = Self { name: name.to_owned(), layout: Layout::new(0), holder: None };
-        let nodes = lab.state()?.hosts.iter().filter(|state| state.host.pod.is_some()).count();
-        lab.layout = Layout::new(u8::try_from(nodes).unwrap_or(u8::MAX));
+        let mut lab = Self { name: name.to_owned(), layout: Layout::new(0, Family::default()), holder: None };
+        let state = lab.state()?;
+        let nodes = state.hosts.iter().filter(|state| state.host.pod.is_some()).count();
+        lab.layout = Layout::new(u8::try_from(nodes).unwrap_or(u8::MAX), state.family);
         Ok(lab)
     }
 
@@ -120,7 +124,8 @@ impl Lab {
         self.text(&Request::Read { path: name.to_owned() })
     }
 
-    /// Makes the endpoints of `default/web` those of `nodes`. At the start every node has one.
+    /// Makes the endpoints of the services that the lab started with those of `nodes`, and returns when every node's rules lead there. At the start
+    /// every node has one.
     ///
     /// # Errors
     /// [`Error::Refused`] for a name that is no node.
@@ -137,51 +142,6 @@ impl Lab {
         text.lines().map(|line| serde_json::from_str(line).map_err(Error::from)).collect()
     }
 
-    // --- faults ---
-
-    /// Crashes a node: its link goes down at the switch, then every process in its namespace is killed.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for a name that is no node.
-    pub fn kill(&self, node: &str) -> Result<(), Error> {
-        self.done(&Request::Kill { node: node.to_owned() })
-    }
-
-    /// Brings a crashed node back: link and processes.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for a name that is no node.
-    pub fn heal(&self, node: &str) -> Result<(), Error> {
-        self.done(&Request::Heal { node: node.to_owned() })
-    }
-
-    /// Sends SIGTERM to a node's speaker and waits for its end.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when it does not run.
-    pub fn stop(&self, node: &str) -> Result<Stopped, Error> {
-        let Reply::Stopped { stopped } = self.ask(&Request::Stop { node: node.to_owned() })? else {
-            return Err(unexpected());
-        };
-        Ok(stopped)
-    }
-
-    /// Starts a node's speaker again.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when it runs already.
-    pub fn start(&self, node: &str) -> Result<(), Error> {
-        self.done(&Request::Start { node: node.to_owned() })
-    }
-
-    /// Kills the controller (SIGKILL) and starts it again.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] in a lab without daemons.
-    pub fn restart_controller(&self) -> Result<(), Error> {
-        self.done(&Request::RestartController)
-    }
-
     // --- what can be seen ---
 
     /// The first address of a service, from its status; none while it has none.
@@ -189,9 +149,16 @@ impl Lab {
     /// # Errors
     /// When the lab cannot be reached.
     pub fn service_address(&self, service: &str) -> Result<Option<IpAddr>, Error> {
-        let state = self.state()?;
-        let service = state.services.into_iter().find(|state| state.name == service);
-        Ok(service.and_then(|service| service.addresses.first().copied()))
+        Ok(self.service_addresses(service)?.first().copied())
+    }
+
+    /// All addresses of a service, in the order of its status.
+    ///
+    /// # Errors
+    /// When the lab cannot be reached.
+    pub fn service_addresses(&self, service: &str) -> Result<Vec<IpAddr>, Error> {
+        let service = self.state()?.services.into_iter().find(|state| state.name == service);
+        Ok(service.map(|service| service.addresses).unwrap_or_default())
     }
 
     /// The client's neighbour entry for `address`, as it is.
@@ -202,14 +169,28 @@ impl Lab {
         self.mac(&Request::ClientArp { address })
     }
 
-    /// The node that answers ARP for `address` now. The gateway asks afresh, so the client's entry is not touched.
+    /// The node that answers ARP or NDP for `address` now. The gateway asks afresh, so the client's entry is not touched.
     /// None when nobody answers within 1.5 s, or no node does.
     ///
     /// # Errors
     /// When the lab cannot be reached.
     pub fn owner(&self, address: IpAddr) -> Result<Option<String>, Error> {
-        let mac = self.mac(&Request::Owner { address })?;
-        Ok(mac.and_then(|mac| self.layout.by_mac(mac)).map(|host| host.name.clone()))
+        match self.mac(&Request::Owner { address })? {
+            None => Ok(None),
+            Some(mac) => self.host_with(mac),
+        }
+    }
+
+    /// The host that has that hardware address, now or at the start of the lab.
+    ///
+    /// # Errors
+    /// When the lab cannot be reached.
+    pub fn host_with(&self, mac: Mac) -> Result<Option<String>, Error> {
+        if let Some(host) = self.layout.by_mac(mac) {
+            return Ok(Some(host.name.clone()));
+        }
+        let has = self.state()?.hosts.into_iter().find(|state| state.host.mac == mac);
+        Ok(has.map(|state| state.host.name))
     }
 
     /// The nodes whose speakers say that they announce `address`.
@@ -221,7 +202,7 @@ impl Lab {
         Ok(self.announced()?.into_iter().filter(announces).map(|announced| announced.node).collect())
     }
 
-    /// The hardware address of a host.
+    /// The hardware address that a host had at the start.
     pub fn mac_of(&self, host: &str) -> Option<Mac> {
         self.layout.host(host).map(|host| host.mac)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ferrolb_api::EXCLUDE_LABEL;
 use ferrolb_api::v1beta1::{IPAddressPoolSpec, L2AdvertisementSpec};
-use ferrolb_config::{Origin, Resource, Resources};
+use ferrolb_config::{Labels, Origin, Resource, Resources};
 use ferrolb_source::{Cluster, Endpoint, Node as KubernetesNode, ObjectKey, Service, TrafficPolicy};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -156,13 +156,13 @@ fn resources() -> Resources {
         pools: vec![Resource {
             origin: Origin::resource("IPAddressPool", NAMESPACE, "all"),
             name: "all".to_owned(),
-            labels: BTreeMap::new(),
+            labels: Labels::new(),
             spec: pool,
         }],
         l2_advertisements: vec![Resource {
             origin: Origin::resource("L2Advertisement", NAMESPACE, "all"),
             name: "all".to_owned(),
-            labels: BTreeMap::new(),
+            labels: Labels::new(),
             spec: L2AdvertisementSpec::default(),
         }],
         ..Resources::default()

@@ -182,7 +182,7 @@ impl World {
             advertise: node.addr(),
             profile: Profile::default(),
             cluster_id: "simulation".to_owned(),
-            key: Key::from_bytes([42; Key::LEN]),
+            keys: Key::from_bytes([42; Key::LEN]).into(),
             boot: EPOCH_MS.saturating_add(elapsed).saturating_add_signed(skew_ms),
             session: self.rng.random(),
             seed: self.rng.random(),

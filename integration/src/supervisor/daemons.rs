@@ -6,7 +6,7 @@ use ferrolb_api::DEFAULT_NAMESPACE;
 
 use super::processes::Spec;
 use crate::binaries::Binaries;
-use crate::layout::{BACKEND_PORT, Host, HostKind, Layout};
+use crate::layout::{BACKEND_PORT, Family, Host, HostKind, Layout};
 use crate::namespaces::{LAB_FOLDER, SOURCE_FOLDER};
 
 /// The controller's process.
@@ -49,20 +49,22 @@ pub(super) fn gossip_key() -> (PathBuf, &'static str) {
 
 /// A backend on every node, started by the binary `lab` itself.
 pub(super) fn backends(lab: &Path, layout: &Layout) -> Vec<Spec> {
-    let backend = |node: &Host| {
-        let pod = node.pod.as_ref()?;
-        let listen = format!("{}:{BACKEND_PORT}", pod.address);
-        Some(Spec {
-            name: format!("backend-{}", node.name),
-            place: node.name.clone(),
-            command: words(lab, &["backend", "--listen", &listen, "--answer", &node.name]),
-        })
+    // On IPv6's any address, a socket takes IPv4's connections too.
+    let listen = match layout.family() {
+        Family::Ipv4 => format!("0.0.0.0:{BACKEND_PORT}"),
+        Family::Ipv6 | Family::Dual => format!("[::]:{BACKEND_PORT}"),
     };
-    layout.nodes().filter_map(backend).collect()
+    let backend = |node: &Host| Spec {
+        name: format!("backend-{}", node.name),
+        place: node.name.clone(),
+        command: words(lab, &["backend", "--listen", &listen, "--answer", &node.name]),
+    };
+    layout.nodes().map(backend).collect()
 }
 
-/// The controller and a speaker on every node, which find their objects at `origin`.
-pub(super) fn daemons(binaries: &Binaries, layout: &Layout, origin: &Origin) -> Vec<Spec> {
+/// The controller and a speaker on every node, which find their objects at `origin`; with the speakers' gossip profile,
+/// where one is wanted.
+pub(super) fn daemons(binaries: &Binaries, layout: &Layout, origin: &Origin, profile: Option<&str>) -> Vec<Spec> {
     let (for_controller, for_speaker) = origin.arguments();
     let control = layout.hosts().iter().find(|host| host.kind == HostKind::Control);
     let controller = control.map(|host| Spec {
@@ -71,7 +73,7 @@ pub(super) fn daemons(binaries: &Binaries, layout: &Layout, origin: &Origin) -> 
         command: words(&binaries.controller, &[&refs(&for_controller), NO_PORTS].concat()),
     });
     let speaker = |node: &Host| {
-        let (address, gossip_port) = (node.address.to_string(), GOSSIP_PORT.to_string());
+        let (address, gossip_port) = (node.address().to_string(), GOSSIP_PORT.to_string());
         let (key_file, socket) = (gossip_key().0, admin_socket(&node.name));
         let (key_file, socket) = (key_file.to_string_lossy(), socket.to_string_lossy());
         let own: &[&str] = &[
@@ -88,10 +90,11 @@ pub(super) fn daemons(binaries: &Binaries, layout: &Layout, origin: &Origin) -> 
             "--admin-socket",
             &socket,
         ];
+        let profile: Vec<&str> = profile.map(|name| ["--gossip-profile", name]).into_iter().flatten().collect();
         Spec {
             name: speaker_name(&node.name),
             place: node.name.clone(),
-            command: words(&binaries.speaker, &[&refs(&for_speaker), own, NO_PORTS].concat()),
+            command: words(&binaries.speaker, &[&refs(&for_speaker), own, NO_PORTS, &profile].concat()),
         }
     };
     controller.into_iter().chain(layout.nodes().map(speaker)).collect()

@@ -4,6 +4,7 @@
 //! ends when somebody asks it to or when `lab up` closes its stream; the end of the supervisor is the end of the lab.
 
 mod announced;
+mod cables;
 mod cluster;
 mod command;
 mod daemons;
@@ -17,24 +18,29 @@ mod processes;
 mod proxy;
 mod topology;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::unistd::geteuid;
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::cluster::Cluster;
 use self::command::Runner;
 use self::daemons::admin_socket;
 use self::events::Events;
+use self::faults::Made;
 use self::ground::Ground;
 use self::manifests::Manifests;
 use self::processes::Processes;
@@ -44,6 +50,9 @@ use crate::error::{Error, chain, system};
 use crate::layout::{Layout, SWITCH};
 use crate::namespaces::{SOURCE_FOLDER, stream_to_holder};
 use crate::protocol::{Event, HostState, Reply, Request, Setup, State};
+
+/// How long it may take until every node's rules follow from new endpoints; the bound of a hang.
+const RULES_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A lab at work.
 struct Supervisor {
@@ -56,8 +65,12 @@ struct Supervisor {
     ground: Ground,
     /// What the proxy read last.
     objects: Arc<Mutex<Objects>>,
+    /// What every node's proxy rules were made from.
+    in_force: watch::Receiver<Objects>,
     /// Held while a fault is made.
-    faults: tokio::sync::Mutex<()>,
+    one_fault: tokio::sync::Mutex<()>,
+    /// What was done and not mended yet.
+    made: Mutex<Made>,
     end: CancellationToken,
 }
 
@@ -107,7 +120,7 @@ async fn holder_gone(mut stream: BufReader<OwnedReadHalf>) {
 }
 
 async fn run(setup: Setup, init_pid: u32, listener: UnixListener, events: Arc<Events>) -> Result<(), Error> {
-    let layout = Layout::new(setup.nodes);
+    let layout = Layout::new(setup.nodes, setup.family);
     let runner = Runner::new(&setup.lab);
     let ground = build(&setup, &layout, &runner, &events).await?;
     let objects = Arc::<Mutex<Objects>>::default();
@@ -116,7 +129,9 @@ async fn run(setup: Setup, init_pid: u32, listener: UnixListener, events: Arc<Ev
         processes: Processes::new(runner.clone(), Arc::clone(&events)),
         ground,
         objects,
-        faults: tokio::sync::Mutex::new(()),
+        in_force: proxy.in_force(),
+        one_fault: tokio::sync::Mutex::new(()),
+        made: Mutex::default(),
         end: CancellationToken::new(),
         init_pid,
         layout,
@@ -144,12 +159,12 @@ async fn build(setup: &Setup, layout: &Layout, runner: &Runner, events: &Events)
         None => Ground::Directory(manifests),
         Some(programs) => {
             events.progress("starting etcd and kube-apiserver").await;
-            let cluster = Cluster::start(programs, manifests).await?;
+            let cluster = Cluster::start(programs, manifests, layout).await?;
             events.progress(&format!("the API server at {} has the CRDs and the roles", cluster.address())).await;
             Ground::Cluster(Box::new(cluster))
         }
     };
-    for (name, text) in defaults::all(layout, &setup.values) {
+    for (name, text) in defaults::all(layout, setup.services, &setup.values) {
         ground.apply(name, &text).await?;
     }
     let (path, key) = daemons::gossip_key();
@@ -204,7 +219,9 @@ impl Supervisor {
         self.events.progress("starting processes").await;
         let backends = daemons::backends(&self.setup.lab, &self.layout);
         let origin = self.ground.origin().await?;
-        let daemons = self.setup.binaries.as_ref().map(|binaries| daemons::daemons(binaries, &self.layout, &origin));
+        let profile = self.setup.profile.as_deref();
+        let binaries = self.setup.binaries.as_ref();
+        let daemons = binaries.map(|binaries| daemons::daemons(binaries, &self.layout, &origin, profile));
         for spec in backends.into_iter().chain(daemons.unwrap_or_default()) {
             self.processes.start(spec).await?;
         }
@@ -219,13 +236,21 @@ impl Supervisor {
             Request::Remove { name } => self.ground.remove(&name).await?,
             Request::Read { path } => return Ok(Reply::Text { text: self.ground.read(&path).await? }),
             Request::Logs { name } => return Ok(Reply::Text { text: self.log(&name)? }),
-            Request::EndpointsOn { nodes } => {
-                let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-                let (name, text) = defaults::endpoints_on(&self.layout, &nodes)?;
-                self.ground.apply(name, &text).await?;
-            }
+            Request::EndpointsOn { nodes } => self.endpoints_on(&nodes).await?,
             Request::Kill { node } => self.kill_node(&node).await?,
             Request::Heal { node } => self.heal_node(&node).await?,
+            Request::HealAll => self.heal_all().await?,
+            Request::Cut { node } => self.cut(&node, true).await?,
+            Request::Uncut { node } => self.cut(&node, false).await?,
+            Request::Partition { groups } => self.partition(groups).await?,
+            Request::Loss { percent, node } => self.lose(percent, node.as_deref()).await?,
+            Request::Pause { node } => self.pause_speaker(&node, true).await?,
+            Request::Resume { node } => self.pause_speaker(&node, false).await?,
+            Request::Carrier { node, carrier } => self.carrier(&node, carrier).await?,
+            Request::Rename { node, interface } => self.rename(&node, &interface).await?,
+            Request::ChangeMac { node, mac } => self.change_mac(&node, mac).await?,
+            Request::Drain { node } => self.drain(&node, true).await?,
+            Request::Undrain { node } => self.drain(&node, false).await?,
             Request::Stop { node } => return Ok(Reply::Stopped { stopped: self.stop_speaker(&node).await? }),
             Request::Start { node } => self.start_speaker(&node).await?,
             Request::RestartController => self.restart_controller().await?,
@@ -249,6 +274,22 @@ impl Supervisor {
         Ok(Reply::Done)
     }
 
+    /// Moves the endpoints of the services that the lab started with, and waits until every node's rules say so.
+    async fn endpoints_on(&self, nodes: &[String]) -> Result<(), Error> {
+        let names: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        let (name, text) = defaults::endpoints_on(&self.layout, self.setup.services, &names)?;
+        self.ground.apply(name, &text).await?;
+        let wanted: BTreeSet<String> = nodes.iter().cloned().collect();
+        let mut in_force = self.in_force.clone();
+        let followed = in_force.wait_for(|objects| {
+            defaults::service_keys(self.setup.services).all(|key| proxy::endpoints_are_on(objects, &key, &wanted))
+        });
+        let waited = timeout(RULES_DEADLINE, followed).await;
+        let what = || "every node's rules follow from the endpoints".to_owned();
+        // The proxy lives as long as this does.
+        waited.map(drop).map_err(|_elapsed| Error::TimedOut { what: what(), after: RULES_DEADLINE })
+    }
+
     /// What a process wrote; none when there is no such process.
     fn log(&self, process: &str) -> Result<Option<String>, Error> {
         if self.ground.cluster().is_some() && Cluster::runs(process) {
@@ -264,11 +305,17 @@ impl Supervisor {
             let port = links.iter().find(|link| link.get("ifname").is_some_and(|port| port == name));
             port.and_then(|link| link.get("operstate")).is_some_and(|state| state == "UP")
         };
-        let host = |host: &crate::layout::Host| HostState { host: host.clone(), link_up: is_up(&host.name) };
+        let made = self.made.lock();
+        let host = |host: &crate::layout::Host| HostState {
+            host: made.host(host),
+            link_up: is_up(&host.name),
+            faults: made.at(&host.name),
+        };
         Ok(State {
             name: self.setup.name.clone(),
             holder_pid: self.setup.holder_pid,
             init_pid: self.init_pid,
+            family: self.layout.family(),
             hosts: self.layout.hosts().iter().map(host).collect(),
             processes: self.processes.states(),
             api_server: self.ground.cluster().map(Cluster::address),

@@ -1,6 +1,6 @@
-//! What neighbour tables say: whom the client sends to, and who answers ARP.
+//! What neighbour tables say: whom the client sends to, and who answers ARP or NDP.
 
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
@@ -48,7 +48,11 @@ fn send_one(place: &str, address: IpAddr) -> Result<(), Error> {
         let thread = scope.spawn(|| {
             let file = std::fs::File::open(netns(place)).map_err(system(format!("open the namespace of {place}")))?;
             setns(file, CloneFlags::CLONE_NEWNET).map_err(system(format!("enter the namespace of {place}")))?;
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(system("make a socket"))?;
+            let any: IpAddr = match address {
+                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            let socket = UdpSocket::bind((any, 0)).map_err(system("make a socket"))?;
             socket.send_to(&[0], (address, DISCARD_PORT)).map_err(system(format!("send to {address}")))
         });
         thread.join().unwrap_or_else(|_panic| Err(Error::Ended { reason: "a thread panicked".to_owned() }))

@@ -67,6 +67,8 @@ struct Entry {
     spec: Spec,
     phase: watch::Receiver<Phase>,
     fate: Fate,
+    /// Stopped by SIGSTOP.
+    paused: bool,
 }
 
 /// All of them.
@@ -112,7 +114,7 @@ impl Processes {
             .map_err(system(format!("start {name}")))?;
         let pid = child.id().unwrap_or_default();
         let (sender, phase) = watch::channel(Phase::Running { pid });
-        self.table.lock().insert(name.clone(), Entry { spec, phase, fate: Fate::Runs });
+        self.table.lock().insert(name.clone(), Entry { spec, phase, fate: Fate::Runs, paused: false });
         self.events.emit(Event::Started { process: name.clone(), pid }).await;
 
         let (table, events) = (Arc::clone(&self.table), Arc::clone(&self.events));
@@ -129,13 +131,36 @@ impl Processes {
     /// Sends a signal that is meant to end a process, and waits until it has.
     pub(super) async fn end(&self, name: &str, signal: Signal) -> Result<ExitStatus, Error> {
         match self.expect_end(name) {
-            Some(Phase::Running { pid }) => send(pid, signal)?,
+            Some(Phase::Running { pid }) => {
+                send(pid, signal)?;
+                // One that is paused hears of the signal when it goes on.
+                send(pid, Signal::SIGCONT)?;
+            }
             Some(Phase::Ended { .. }) => return Err(Error::Refused { reason: format!("{name} does not run") }),
             None => return Err(Error::Refused { reason: format!("there is no process {name}") }),
         }
         timeout(END_DEADLINE, self.ended(name))
             .await
             .map_err(|_elapsed| Error::TimedOut { what: format!("{name} ends after {signal}"), after: END_DEADLINE })?
+    }
+
+    /// Stops a running process where it is (SIGSTOP), or lets it go on (SIGCONT). Both may be done twice.
+    pub(super) fn set_paused(&self, name: &str, paused: bool) -> Result<(), Error> {
+        let mut table = self.table.lock();
+        let Some(entry) = table.get_mut(name) else {
+            return Err(Error::Refused { reason: format!("there is no process {name}") });
+        };
+        let Phase::Running { pid } = *entry.phase.borrow() else {
+            return Err(Error::Refused { reason: format!("{name} does not run") });
+        };
+        send(pid, if paused { Signal::SIGSTOP } else { Signal::SIGCONT })?;
+        entry.paused = paused;
+        Ok(())
+    }
+
+    /// Whether the process `name` was stopped by [`Processes::set_paused`].
+    pub(super) fn is_paused(&self, name: &str) -> bool {
+        self.table.lock().get(name).is_some_and(|entry| entry.paused)
     }
 
     /// Kills everything in the network namespace of `place`, whoever started it, and waits for the end of what the lab
@@ -176,6 +201,7 @@ impl Processes {
         let table = self.table.lock();
         let state = |entry: &Entry| {
             let (pid, phase) = match &*entry.phase.borrow() {
+                Phase::Running { pid } if entry.paused => (Some(*pid), "paused".to_owned()),
                 Phase::Running { pid } => (Some(*pid), "running".to_owned()),
                 Phase::Ended { status } => (None, format!("ended ({status})")),
             };

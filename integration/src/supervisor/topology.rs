@@ -6,11 +6,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::command::Runner;
 use crate::error::{Error, system};
-use crate::layout::{API_ADDRESS, API_MAC, BRIDGE, Host, HostKind, INTERFACE, LAN_PREFIX, Layout, SWITCH};
+use crate::layout::{API_MAC, BRIDGE, Host, HostKind, INTERFACE, Layout, SWITCH, lan_prefix};
 use crate::namespaces;
 
 /// Whether something in the switch has an address on the LAN.
@@ -26,11 +27,14 @@ pub(super) enum Uplink {
 pub(super) async fn build(runner: &Runner, layout: &Layout, uplink: Uplink) -> Result<(), Error> {
     set(&["net/ipv6/conf/all/disable_ipv6=0", "net/ipv6/conf/default/accept_dad=0"])?;
     for host in layout.hosts() {
-        namespaces::create_netns(&host.name, || set(settings(host.kind)))?;
+        namespaces::create_netns(&host.name, || {
+            set(EVERYWHERE)?;
+            set(settings(host.kind))
+        })?;
     }
     runner.ip_batch(SWITCH, &switch_script(layout, uplink)).await?;
     for host in layout.hosts() {
-        runner.ip_batch(&host.name, &host_script(host, layout)).await?;
+        runner.ip_batch(&host.name, &host_script(host, layout, INTERFACE)).await?;
     }
     Ok(())
 }
@@ -48,46 +52,80 @@ fn switch_script(layout: &Layout, uplink: Uplink) -> String {
     }
     if uplink == Uplink::ApiServer {
         writeln!(script, "link set {BRIDGE} address {API_MAC}").ok();
-        writeln!(script, "addr add {API_ADDRESS}/{LAN_PREFIX} broadcast + dev {BRIDGE}").ok();
+        for address in layout.api_addresses() {
+            writeln!(script, "{}", addr(address, BRIDGE)).ok();
+        }
     }
     script
 }
 
-fn host_script(host: &Host, layout: &Layout) -> String {
-    let mut script = format!(
-        "link set lo up\n\
-         addr add {}/{LAN_PREFIX} broadcast + dev {INTERFACE}\n\
-         link set {INTERFACE} up\n",
-        host.address
-    );
+/// What a host has on its interface, and whom it reaches over which other; may be run again when that was away.
+pub(super) fn host_script(host: &Host, layout: &Layout, interface: &str) -> String {
+    let mut script = String::from("link set lo up\n");
+    writeln!(script, "link set {interface} up").ok();
+    for address in &host.addresses {
+        writeln!(script, "{}", addr(*address, interface)).ok();
+    }
     if host.kind != HostKind::Gateway {
-        writeln!(script, "route add default via {}", layout.gateway()).ok();
+        for gateway in layout.gateways() {
+            writeln!(script, "{} via {gateway}", route(*gateway, "default")).ok();
+        }
     }
     if host.kind == HostKind::Node {
         for other in layout.nodes() {
             let Some(pod) = &other.pod else { continue };
             if other.name == host.name {
-                writeln!(script, "addr add {}/32 dev lo", pod.address).ok();
+                for address in &pod.addresses {
+                    writeln!(script, "addr replace {address}/{} dev lo", if address.is_ipv4() { 32 } else { 128 }).ok();
+                }
             } else {
-                writeln!(script, "route add {} via {}", pod.cidr, other.address).ok();
+                for (cidr, gateway) in pod.cidrs.iter().zip(&other.addresses) {
+                    writeln!(script, "{} via {gateway}", route(*gateway, cidr)).ok();
+                }
             }
         }
     }
     script
 }
 
+/// Gives an interface an address on the LAN. Nobody has it twice: no time is lost with finding that out (RFC 4862, 5.4).
+fn addr(address: IpAddr, interface: &str) -> String {
+    let options = if address.is_ipv4() { "broadcast + " } else { "nodad " };
+    format!("addr replace {address}/{} {options}dev {interface}", lan_prefix(address))
+}
+
+fn route(gateway: IpAddr, destination: &str) -> String {
+    // `default` alone would be IPv4's.
+    match (gateway, destination) {
+        (IpAddr::V6(_), "default") => "route replace ::/0".to_owned(),
+        _ => format!("route replace {destination}"),
+    }
+}
+
+/// Settings of every host's namespace: IPv6 addresses are usable at once and stay when the link goes down, as IPv4's do;
+/// nobody advertises routes.
+const EVERYWHERE: &[&str] = &[
+    "net/ipv6/conf/default/accept_dad=0",
+    "net/ipv6/conf/default/accept_ra=0",
+    "net/ipv6/conf/all/keep_addr_on_down=1",
+    "net/ipv6/conf/default/keep_addr_on_down=1",
+];
+
 /// Settings of a host's namespace, made before its interface exists: interfaces inherit `default`.
 fn settings(kind: HostKind) -> &'static [&'static str] {
     match kind {
-        HostKind::Client | HostKind::Control => &["net/ipv6/conf/default/accept_dad=0"],
+        HostKind::Client | HostKind::Control => &[],
         HostKind::Gateway => &[
-            "net/ipv6/conf/default/accept_dad=0",
+            "net/ipv6/conf/all/forwarding=1",
             "net/ipv4/ip_forward=1",
             "net/ipv4/conf/all/send_redirects=0",
             "net/ipv4/conf/default/send_redirects=0",
         ],
+        // What a network manager does: an interface that changes its hardware address says so for its own addresses.
         HostKind::Node => &[
-            "net/ipv6/conf/default/accept_dad=0",
+            "net/ipv4/conf/default/arp_notify=1",
+            "net/ipv6/conf/default/ndisc_notify=1",
+            "net/ipv6/conf/all/forwarding=1",
             "net/ipv4/ip_forward=1",
             "net/ipv4/conf/all/send_redirects=0",
             "net/ipv4/conf/default/send_redirects=0",
@@ -114,29 +152,40 @@ fn set(settings: &[&str]) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Family;
 
     #[test]
     fn every_node_has_its_own_pods_and_a_route_to_every_other_nodes_pods() {
-        let layout = Layout::new(3);
-        let script = host_script(layout.node("node-2").unwrap(), &layout);
+        let layout = Layout::new(3, Family::Dual);
+        let script = host_script(layout.node("node-2").unwrap(), &layout, INTERFACE);
         let lines: Vec<&str> = script.lines().collect();
-        assert!(lines.contains(&"addr add 10.244.2.2/32 dev lo"), "{script}");
-        assert!(lines.contains(&"route add 10.244.1.0/24 via 10.10.0.11"), "{script}");
-        assert!(lines.contains(&"route add 10.244.3.0/24 via 10.10.0.13"), "{script}");
-        assert!(lines.contains(&"route add default via 10.10.0.1"), "{script}");
+        for line in [
+            "addr replace 10.10.0.12/16 broadcast + dev eth0",
+            "addr replace fd00:10:10::12/64 nodad dev eth0",
+            "addr replace 10.244.2.2/32 dev lo",
+            "addr replace fd00:10:244:2::2/128 dev lo",
+            "route replace 10.244.1.0/24 via 10.10.0.11",
+            "route replace fd00:10:244:3::/64 via fd00:10:10::13",
+            "route replace default via 10.10.0.1",
+            "route replace ::/0 via fd00:10:10::1",
+        ] {
+            assert!(lines.contains(&line), "{line}: {script}");
+        }
         assert!(!script.contains("10.244.2.0/24"), "{script}");
     }
 
     #[test]
     fn the_switch_has_an_address_only_with_an_api_server() {
-        let layout = Layout::new(1);
-        assert!(!switch_script(&layout, Uplink::None).contains("addr add"));
-        assert!(switch_script(&layout, Uplink::ApiServer).contains("addr add 10.10.0.3/16 broadcast + dev br0\n"));
+        let layout = Layout::new(1, Family::Ipv4);
+        assert!(!switch_script(&layout, Uplink::None).contains("addr replace"));
+        let with = switch_script(&layout, Uplink::ApiServer);
+        assert!(with.contains("addr replace 10.10.0.3/16 broadcast + dev br0\n"), "{with}");
     }
 
     #[test]
     fn the_gateway_has_no_default_route() {
-        let layout = Layout::new(1);
-        assert!(!host_script(layout.host("gateway").unwrap(), &layout).contains("default"));
+        let layout = Layout::new(1, Family::Dual);
+        let script = host_script(layout.host("gateway").unwrap(), &layout, INTERFACE);
+        assert!(!script.contains("default") && !script.contains("::/0"), "{script}");
     }
 }

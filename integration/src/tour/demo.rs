@@ -6,9 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::screen::{Screen, millis};
-use super::{SERVICE, address, endpoints_beside, everybody_is_a_member, ferrolb, owner, target};
+use super::{SERVICE, address, endpoints_beside, everybody_is_a_member, owner, target};
 use crate::error::{Error, system};
-use crate::lab::{Api, DEFAULT_VALUES, Lab, Options};
+use crate::lab::{Api, Lab, Options, default_values};
+use crate::layout::Family;
 use crate::probe::{ProbeOptions, ProbeReport};
 
 /// A crash may take the address away for at most this long.
@@ -32,7 +33,8 @@ spec: {type: LoadBalancer, clusterIP: 10.96.0.11, ports: [{port: 80}]}
 pub(crate) fn demo(api: Api) -> Result<bool, Error> {
     let mut screen = Screen::new();
     screen.step("What the operator writes")?;
-    screen.quote(DEFAULT_VALUES)?;
+    let values = default_values(Family::default());
+    screen.quote(&values)?;
     match api {
         Api::Directory => {
             screen
@@ -40,7 +42,7 @@ pub(crate) fn demo(api: Api) -> Result<bool, Error> {
         }
         Api::Kube => {
             screen.say("$ ferrolb convert values.yaml")?;
-            screen.quote(&converted(DEFAULT_VALUES)?)?;
+            screen.quote(&converted(&values)?)?;
             screen.say("and a Service `default/web` of type LoadBalancer, all of it applied to a real API server.")?;
         }
     }
@@ -54,7 +56,7 @@ pub(crate) fn demo(api: Api) -> Result<bool, Error> {
     screen.step("One node owns the address, and can say why")?;
     let first = owner(&lab, vip)?;
     screen.say(&format!("$ ferrolb explain {SERVICE}        (asked on node-1)"))?;
-    screen.quote(&ferrolb(&lab, "node-1", &["explain", SERVICE])?)?;
+    screen.quote(&lab.ferrolb("node-1", &["explain", SERVICE])?)?;
 
     screen.step("The client on the LAN reaches it")?;
     reach(&mut screen, &lab, vip, &first)?;
@@ -70,7 +72,7 @@ pub(crate) fn demo(api: Api) -> Result<bool, Error> {
 
     let second = owner(&lab, vip)?;
     screen.say(&format!("$ ferrolb explain {SERVICE}        (asked on {second})"))?;
-    screen.quote(&ferrolb(&lab, &second, &["explain", SERVICE])?)?;
+    screen.quote(&lab.ferrolb(&second, &["explain", SERVICE])?)?;
     let arp = client_sends_to(&lab, vip)?;
     screen.check("another node owns the address", format!("{first} -> {second}"), second != first)?;
     screen.check("the client's ARP entry points there", format!("{vip} is at {arp}"), arp == second)?;

@@ -44,31 +44,9 @@ fn nodes(lab: &Lab) -> Vec<&str> {
 fn everybody_is_a_member(lab: &Lab) -> Result<(), Error> {
     let all = nodes(lab).len();
     lab.wait_for("all nodes are members again", |lab| {
-        let complete = |node: &&str| members(lab, node) == Some(all);
+        let complete = |node: &&str| lab.members(node).map(|members| members.len()) == Some(all);
         nodes(lab).iter().all(complete).then_some(())
     })
-}
-
-fn members(lab: &Lab, node: &str) -> Option<usize> {
-    let output = ferrolb(lab, node, &["members", "--output", "json"]).ok()?;
-    let members: Vec<serde_json::Value> = serde_json::from_str(&output).ok()?;
-    Some(members.len())
-}
-
-/// What `ferrolb` prints on a node.
-fn ferrolb(lab: &Lab, node: &str, arguments: &[&str]) -> Result<String, Error> {
-    let program = crate::binaries::ferrolb()?;
-    let socket = format!("/run/lab/{node}.sock");
-    let program = program.to_string_lossy().into_owned();
-    let mut command = vec![program.as_str()];
-    command.extend_from_slice(arguments);
-    command.extend_from_slice(&["--socket", &socket]);
-    let output = lab.exec(node, &command)?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::Refused { reason: format!("`ferrolb {}` on {node}: {reason}", arguments.join(" ")) });
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn target(vip: IpAddr) -> SocketAddr {

@@ -24,7 +24,12 @@ const CONTROLLER_EVERYWHERE: [&str; 5] = [
     "subjectaccessreviews.authorization.k8s.io create",
 ];
 /// The speaker, in every namespace.
-const SPEAKER_EVERYWHERE: [&str; 2] = ["endpointslices.discovery.k8s.io list watch", "namespaces=kube-system get"];
+const SPEAKER_EVERYWHERE: [&str; 4] = [
+    "endpointslices.discovery.k8s.io list watch",
+    "namespaces=kube-system get",
+    "tokenreviews.authentication.k8s.io create",
+    "subjectaccessreviews.authorization.k8s.io create",
+];
 /// What both may do in ours.
 const AT_HOME: [&str; 9] = [
     "pods get",

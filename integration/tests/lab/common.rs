@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ferrolb_integration::{Daemons, Lab, Options, missing_requirements};
+use ferrolb_integration::{Daemons, Family, Lab, Options, missing_requirements};
 
 /// The address that the tests give to `default/web`.
 pub(crate) const VIP: &str = "10.10.52.0";
@@ -13,6 +13,11 @@ pub(crate) const VIP: &str = "10.10.52.0";
 /// A lab without daemons, or none, with the reason printed, where the machine cannot run one.
 pub(crate) fn lab(nodes: u8) -> Option<Lab> {
     can_run().then(|| Lab::up(Options { nodes, daemons: Daemons::None, ..Options::default() }).unwrap())
+}
+
+/// The same with other families.
+pub(crate) fn lab_of(family: Family, nodes: u8) -> Option<Lab> {
+    can_run().then(|| Lab::up(Options { nodes, family, daemons: Daemons::None, ..Options::default() }).unwrap())
 }
 
 /// Whether a lab can run; prints why not.

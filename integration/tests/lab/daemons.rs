@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use ferrolb_integration::{Error, Event, Lab, Options};
+use ferrolb_integration::{Error, Event, Family, Lab, Options};
 
 use crate::common::{assign, can_run, point_client_at};
 
@@ -82,6 +82,55 @@ fn daemons_are_started_with_their_flags_stopped_restarted_and_healed() {
     lab.heal("node-2").unwrap();
     log_with(&lab, "speaker-node-2", "started", 3);
     assert!(lab.history().iter().all(|event| !matches!(event, Event::Ended { asked: false, .. })), "all was asked for");
+}
+
+#[test]
+fn a_paused_speaker_stands_still_until_it_is_let_go_on_or_told_to_end() {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let lab = lab_with_stand_ins(folder.path());
+    log_with(&lab, "speaker-node-1", "started", 1);
+    let pid = pid_of(&lab, "speaker-node-1").unwrap();
+    let stands_still = || {
+        let status = lab.exec("switch", &["cat", &format!("/proc/{pid}/status")]).unwrap().stdout;
+        String::from_utf8(status).unwrap().contains("State:\tT")
+    };
+    lab.pause("node-1").unwrap();
+    lab.wait_for("it stands still", |_| stands_still().then_some(())).unwrap();
+    let phase = || lab.state().unwrap().processes.iter().find(|p| p.name == "speaker-node-1").unwrap().phase.clone();
+    assert_eq!(phase(), "paused");
+    lab.resume("node-1").unwrap();
+    lab.wait_for("it goes on", |_| (!stands_still()).then_some(())).unwrap();
+    assert_eq!(phase(), "running");
+    lab.pause_for("node-1", std::time::Duration::from_millis(1)).unwrap();
+    assert_eq!(phase(), "running");
+
+    lab.pause("node-1").unwrap();
+    assert_eq!(lab.stop("node-1").unwrap().code, Some(3), "it hears of the signal");
+    assert!(matches!(lab.pause("node-1"), Err(Error::Refused { .. })), "it does not run");
+    lab.pause("node-2").unwrap();
+    lab.heal("node-2").unwrap();
+    lab.heal("node-1").unwrap();
+    assert_eq!(phase(), "running");
+}
+
+#[test]
+fn speakers_are_started_with_the_profile_that_was_asked_for() {
+    if !can_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ferrolb-controller", "ferrolb-speaker"] {
+        script(folder.path(), name, STAND_IN);
+    }
+    script(folder.path(), "ferrolb", CLI);
+    let (binaries, profile) = (Some(folder.path().to_owned()), Some("fast".to_owned()));
+    let lab = Lab::up(Options { nodes: 1, binaries, profile, family: Family::Ipv6, ..Options::default() }).unwrap();
+    let speaker = log_with(&lab, "speaker-node-1", "started", 1);
+    assert!(speaker.ends_with(" --gossip-profile fast\n"), "{speaker}");
+    assert!(speaker.contains("--ml-bindaddr fd00:10:10::11 "), "{speaker}");
 }
 
 #[test]

@@ -83,5 +83,17 @@ fn on_an_api_server_an_address_is_assigned_announced_and_taken_over_from_a_dead_
     let reach = ["curl", "--no-progress-meter", "--insecure", "--max-time", "1", &url];
     run(&lab, &second, &reach).unwrap();
     run(&lab, &first, &reach).unwrap_err();
+
+    // Cut off is as good as dead, for the API too; a drain is on the Node.
+    lab.cut(&second).unwrap();
+    run(&lab, &second, &reach).unwrap_err();
+    lab.uncut(&second).unwrap();
+    run(&lab, &second, &reach).unwrap();
+    let taints =
+        |lab: &Lab| kubectl(lab, &["get", "node", &second, "-o", "jsonpath={.spec.taints[*].effect}"]).unwrap();
+    lab.drain(&second).unwrap();
+    assert_eq!(taints(&lab), "NoSchedule NoExecute");
+    lab.undrain(&second).unwrap();
+    assert_eq!(taints(&lab), "");
     lab.down().unwrap();
 }

@@ -3,9 +3,13 @@
 //! Needs `ip`, `nft`, `curl` and root or user namespaces; without those the tests say so and pass.
 
 #[cfg(test)]
+mod cables;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod daemons;
+#[cfg(test)]
+mod families;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

@@ -14,7 +14,7 @@ fn hosts_reach_each_other_and_nodes_reach_every_backend() {
         let (number, mac) = (node.strip_prefix("node-").unwrap(), lab.mac_of(node).unwrap());
         let url = format!("http://10.244.{number}.2:8080");
         assert_eq!(run(&lab, "node-1", &["curl", "--no-progress-meter", &url]), Ok(format!("{node}\n")));
-        let address = lab.layout().node(node).unwrap().address.into();
+        let address = lab.layout().node(node).unwrap().address();
         assert_eq!(lab.owner(address).unwrap(), Some(node.to_owned()), "asked by the gateway");
         assert_eq!(lab.client_arp(address).unwrap(), None, "the client was not involved");
         assert_eq!(mac.to_string(), format!("02:00:00:00:00:0{number}"));

@@ -1,14 +1,13 @@
 //! What goes into an [`Announcer`](super::Announcer) and what comes out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use pnet_base::MacAddr;
 
 use crate::filter::BpfInstruction;
 use crate::interface::{Gateway, Interface, Interfaces};
-use crate::wire::arp::Operation;
 
 /// What does not change while an announcer lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +18,18 @@ pub struct Config {
     pub refresh: Duration,
     /// Seeds the jitter; any number that differs from node to node. Default 0.
     pub seed: u64,
+    /// Announce a [fresh](Announcement::fresh) address although a stranger answers for it. It is reported all the same.
+    /// Default false.
+    pub announce_in_use: bool,
+    /// How long this process may stand still before others may have taken its addresses over: the time in which the
+    /// membership protocol declares a silent node dead. Whoever drives the announcer looks at the clock; after a longer
+    /// standstill it forgets what waited to be answered and is silent until ownership is confirmed. Default `None`: never.
+    pub stall_tolerance: Option<Duration>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { refresh: Duration::from_secs(60), seed: 0 }
+        Self { refresh: Duration::from_secs(60), seed: 0, announce_in_use: false, stall_tolerance: None }
     }
 }
 
@@ -36,7 +42,41 @@ pub struct Announcement {
     pub interfaces: Interfaces,
     /// A change of this number, whatever its value, restarts the burst although nothing else changed: for instance when
     /// a partition healed and others may have announced the address meanwhile.
+    /// An address in use by a stranger is looked at again at once.
     pub reasserted: u32,
+    /// Whether nobody of this cluster is known to have held it: it is asked for before it is announced, and announced a
+    /// millisecond later unless somebody answers who is no peer (see [`AddressInUse`]). A change means nothing for an
+    /// address that is announced already.
+    pub fresh: bool,
+}
+
+impl Announcement {
+    /// Announces `vip` on every interface, as one that was held before.
+    pub fn everywhere(vip: IpAddr) -> Self {
+        Self { vip, interfaces: Interfaces::All, reasserted: 0, fresh: false }
+    }
+}
+
+/// Which protocol speaks for an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// ARP.
+    Ipv4,
+    /// NDP.
+    Ipv6,
+}
+
+impl Family {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+
+    /// That of `address`.
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
 }
 
 /// What an announcer is told. Everything but frames and the two reports of the driver is a full state: saying the same
@@ -56,6 +96,11 @@ pub enum Input<'a> {
     Peers(BTreeSet<MacAddr>),
     /// Routers that are told in person.
     Gateways(Vec<Gateway>),
+    /// The process stood still for longer than [`Config::stall_tolerance`]: what is announced may have another owner by
+    /// now. Nothing is announced or answered until [`Input::Confirmed`].
+    Stalled,
+    /// What is announced was found to be owned still, after a standstill: everything is announced anew.
+    Confirmed,
     /// A frame was received on interface `index`.
     Frame {
         /// Where.
@@ -63,10 +108,12 @@ pub enum Input<'a> {
         /// From its Ethernet header on.
         bytes: &'a [u8],
     },
-    /// The driver's report on the socket of interface `index`.
+    /// The driver's report on a socket of interface `index`.
     Port {
-        /// Which.
+        /// Which interface.
         index: u32,
+        /// Which of its sockets.
+        family: Family,
         /// What happened to it.
         event: PortEvent,
     },
@@ -83,7 +130,7 @@ pub enum Input<'a> {
     },
 }
 
-/// What can happen to the socket of an interface.
+/// What can happen to a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortEvent {
     /// It is bound and its filter attached: frames can be sent and received from now on.
@@ -109,18 +156,30 @@ pub enum SendOutcome {
 pub enum Output {
     /// Send a frame.
     Send(Transmit),
-    /// Attach this filter to the socket of the interface, opening one if there is none, and report with
+    /// Attach this filter to the family's socket of the interface, opening one if there is none, and report with
     /// [`Input::Port`].
     Filter {
         /// Which interface.
         index: u32,
+        /// Which of its sockets.
+        family: Family,
         /// The program.
         program: Vec<BpfInstruction>,
     },
-    /// Close the socket of the interface; no report.
+    /// Be a member of exactly these groups on the interface, for the network card and for switches that forward groups
+    /// only to members (RFC 4541 §3); no report.
+    Groups {
+        /// Which interface.
+        index: u32,
+        /// Solicited-node groups.
+        groups: BTreeSet<Ipv6Addr>,
+    },
+    /// Close the family's socket of the interface and leave its groups; no report.
     Close {
         /// Which interface.
         index: u32,
+        /// Which of its sockets.
+        family: Family,
     },
     /// Somebody else speaks for an address that is announced or watched.
     Heard(Heard),
@@ -144,17 +203,42 @@ pub struct Transmit {
 pub enum Purpose {
     /// Somebody asked.
     Answer,
-    /// A round's gratuitous request, the first of its frames.
-    Request,
-    /// A round's gratuitous reply.
+    /// A round's first frame: a gratuitous request, or an unsolicited advertisement.
+    Announce,
+    /// A round's gratuitous reply, for IPv4.
     Reply,
-    /// A round's request to a gateway.
+    /// A round's request to a gateway, for IPv4.
     Gateway,
-    /// One gratuitous request against a foreign claim (RFC 5227 §2.4).
+    /// One gratuitous request or unsolicited advertisement against a foreign claim (RFC 5227 §2.4).
     Defence,
+    /// The question whether a stranger holds the address.
+    Probe,
 }
 
-/// An ARP packet whose sender claims an announced or watched address, from a hardware address that is none of ours.
+/// The form in which somebody claims an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Claim {
+    /// An ARP request, or another operation, from the address.
+    ArpRequest,
+    /// An ARP reply from the address.
+    ArpReply,
+    /// A Neighbor Advertisement of the address.
+    Advertisement,
+}
+
+/// A stranger answers for an address that was to be announced for the first time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("address {vip} is in use by {mac} on interface {interface}")]
+pub struct AddressInUse {
+    /// The address.
+    pub vip: IpAddr,
+    /// Who answered last.
+    pub mac: MacAddr,
+    /// Name of the interface he was heard on.
+    pub interface: String,
+}
+
+/// Somebody claims an announced or watched address, from a hardware address that is none of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
     /// The address claimed.
@@ -165,8 +249,8 @@ pub struct Heard {
     pub index: u32,
     /// Its name.
     pub interface: String,
-    /// Whether it was a request or a reply.
-    pub operation: Operation,
+    /// In which form.
+    pub claim: Claim,
     /// Whether this node announces the address on that interface too: a conflict, unless one of the two is about to
     /// yield.
     pub announced: bool,
@@ -181,7 +265,7 @@ pub struct Counters {
     pub requests_received: u64,
     /// Answers the kernel took.
     pub responses_sent: u64,
-    /// Gratuitous frames the kernel took: two per round and interface, one per defence.
+    /// Gratuitous frames the kernel took: two per round and interface for IPv4, one for IPv6, one per defence.
     pub gratuitous_sent: u64,
     /// Requests to gateways the kernel took.
     pub gateway_sent: u64,
@@ -189,6 +273,25 @@ pub struct Counters {
     pub dropped: u64,
     /// Packets by which somebody else claimed it on an interface where it is announced.
     pub conflicts: u64,
+    /// Defences the kernel took, at most one per interface in 10 s. Also counted as gratuitous.
+    pub defences_sent: u64,
+    /// Questions whether a stranger holds it that the kernel took.
+    pub probes_sent: u64,
+}
+
+impl Counters {
+    /// Counts a frame.
+    pub(super) fn count(&mut self, purpose: Purpose, outcome: SendOutcome) {
+        let counter = match (outcome, purpose) {
+            (SendOutcome::Dropped, _) => &mut self.dropped,
+            (SendOutcome::Sent, Purpose::Answer) => &mut self.responses_sent,
+            (SendOutcome::Sent, Purpose::Announce | Purpose::Reply | Purpose::Defence) => &mut self.gratuitous_sent,
+            (SendOutcome::Sent, Purpose::Gateway) => &mut self.gateway_sent,
+            (SendOutcome::Sent, Purpose::Probe) => &mut self.probes_sent,
+        };
+        *counter += 1;
+        self.defences_sent += u64::from((purpose, outcome) == (Purpose::Defence, SendOutcome::Sent));
+    }
 }
 
 /// What happened on one interface since it was first seen.
@@ -196,7 +299,7 @@ pub struct Counters {
 pub struct InterfaceCounters {
     /// Frames the filter let through.
     pub frames_received: u64,
-    /// Those that were no ARP packet.
+    /// Those that broke a rule of ARP or NDP.
     pub malformed: u64,
     /// Those that asked for nothing we announce there and claimed nothing we watch, or were our own.
     pub ignored: u64,

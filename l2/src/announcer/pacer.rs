@@ -1,4 +1,5 @@
-//! A rate limit with a burst: the generic cell rate algorithm (ITU-T I.371, as virtual scheduling).
+//! The pace of one interface: rate limits with a burst, by the generic cell rate algorithm (ITU-T I.371, as virtual
+//! scheduling).
 
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,89 @@ impl Pacer {
     /// Takes `count` into account, which need not have been allowed: what exceeds the rate delays the next.
     pub(super) fn take(&mut self, now: Instant, count: u32) {
         self.due = Some(self.due.map_or(now, |due| due.max(now)) + self.interval * count);
+    }
+}
+
+/// 2,000 frames a second: switches police what they hand to their own processor. Ten at once, for timers that tick in
+/// milliseconds.
+const PACED: (Duration, u32) = (Duration::from_micros(500), 10);
+
+/// 500 first frames at once, replenished by 100 a second, that is within the duration of a burst. As many probes.
+const UNPACED: (Duration, u32) = (Duration::from_millis(10), 500);
+
+/// 50 frames a second.
+const REFRESH: (Duration, u32) = (Duration::from_millis(20), 1);
+
+/// The pace of everything that is sent without being asked for on one interface, both families together.
+#[derive(Debug)]
+pub(super) struct Pace {
+    paced: Pacer,
+    firsts: Pacer,
+    probes: Pacer,
+    refreshes: Pacer,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        let pacer = |(interval, burst)| Pacer::new(interval, burst);
+        Self { paced: pacer(PACED), firsts: pacer(UNPACED), probes: pacer(UNPACED), refreshes: pacer(REFRESH) }
+    }
+
+    /// Takes the first frame of an address into account, if it may be sent: from the reserve while it lasts.
+    pub(super) fn take_first(&mut self, now: Instant) -> bool {
+        Self::take_either(now, &mut self.firsts, &mut self.paced)
+    }
+
+    /// Takes a probe into account, if it may be sent.
+    pub(super) fn take_probe(&mut self, now: Instant) -> bool {
+        Self::take_either(now, &mut self.probes, &mut self.paced)
+    }
+
+    fn take_either(now: Instant, reserve: &mut Pacer, paced: &mut Pacer) -> bool {
+        let ready = [reserve, paced].into_iter().find(|pacer| pacer.ready(now));
+        ready.is_some_and(|pacer| {
+            pacer.take(now, 1);
+            true
+        })
+    }
+
+    /// Whether frames of a burst may be sent.
+    pub(super) fn ready(&self, now: Instant) -> bool {
+        self.paced.ready(now)
+    }
+
+    /// Takes frames of a burst into account.
+    pub(super) fn take(&mut self, now: Instant, frames: u32) {
+        self.paced.take(now, frames);
+    }
+
+    /// Whether frames of a refresh may be sent.
+    pub(super) fn refresh_ready(&self, now: Instant) -> bool {
+        self.paced.ready(now) && self.refreshes.ready(now)
+    }
+
+    /// Takes frames of a refresh into account.
+    pub(super) fn take_refresh(&mut self, now: Instant, frames: u32) {
+        self.paced.take(now, frames);
+        self.refreshes.take(now, frames);
+    }
+
+    /// When a first frame may be sent; `None` = at any time. So with the others.
+    pub(super) fn first_at(&self) -> Option<Instant> {
+        // `None` sorts first: an unused pacer is always ready.
+        self.paced.ready_at().min(self.firsts.ready_at())
+    }
+
+    pub(super) fn probe_at(&self) -> Option<Instant> {
+        self.paced.ready_at().min(self.probes.ready_at())
+    }
+
+    pub(super) fn burst_at(&self) -> Option<Instant> {
+        self.paced.ready_at()
+    }
+
+    pub(super) fn refresh_at(&self) -> Option<Instant> {
+        self.paced.ready_at().max(self.refreshes.ready_at())
     }
 }
 

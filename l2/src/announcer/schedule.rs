@@ -1,19 +1,19 @@
 //! When the gratuitous frames of one interface are sent.
 //!
-//! Each address goes through a burst of rounds, each a request and a reply (and a request per gateway), and is refreshed
-//! from time to time after that:
+//! Each address goes through a burst of rounds, each a request and a reply (and a request per gateway) for IPv4, one
+//! unsolicited advertisement for IPv6, and is refreshed from time to time after that:
 //!
 //! ```text
-//! gained ─> first request ─> first reply ─> rounds at 50, 200, 500 ms, 1.1, 2.2, 5 s ─> refreshes, every 60 s ± 10 %
+//! gained ─> first frame ─> first reply ─> rounds at 50, 200, 500 ms, 1.1, 2.2, 5 s ─> refreshes, every 60 s ± 10 %
 //! ```
 //!
 //! The repeats make up for lost frames; those after 1 s also for stacks that guard a young entry for a second.
 //!
-//! Three queues, the earlier first: first requests (every address gets its own before any gets a second frame), bursts,
+//! Three queues, the earlier first: first frames (every address gets its own before any gets a second frame), bursts,
 //! refreshes. A queue holds an address once; rounds that became due while an address waited for its turn are sent as one,
 //! so that the work that can pile up is bounded by the number of addresses.
 //!
-//! Pace: [`PACED`] for everything, except for a reserve of [`UNPACED`] first requests; refreshes also keep [`REFRESH`].
+//! The families share the queues, and so the pace, of an interface.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-use super::pacer::Pacer;
+use super::pacer::Pace;
 
-/// Start of each round after the first request was sent.
+/// Start of each round after the first frame was sent.
 const ROUNDS: [Duration; 7] = [
     Duration::ZERO,
     Duration::from_millis(50),
@@ -35,22 +35,12 @@ const ROUNDS: [Duration; 7] = [
     Duration::from_secs(5),
 ];
 
-/// 2,000 frames a second: switches police what they hand to their own processor. Ten at once, for timers that tick in
-/// milliseconds.
-const PACED: (Duration, u32) = (Duration::from_micros(500), 10);
-
-/// 500 first requests at once, replenished by 100 a second, that is within the duration of a burst.
-const UNPACED: (Duration, u32) = (Duration::from_millis(10), 500);
-
-/// 50 frames a second.
-const REFRESH: (Duration, u32) = (Duration::from_millis(20), 1);
-
 /// What is due for an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The gratuitous request of the first round.
-    FirstRequest,
-    /// The rest of the first round.
+    /// The gratuitous request or unsolicited advertisement of the first round.
+    FirstFrame,
+    /// The rest of the first round, for IPv4.
     FirstReply,
     /// A whole round.
     Round,
@@ -77,7 +67,7 @@ struct Entry {
     due: Instant,
     /// The caller's number; the burst starts again when it changes.
     reasserted: u32,
-    /// When the first request was sent.
+    /// When the first frame was sent.
     since: Option<Instant>,
 }
 
@@ -91,34 +81,18 @@ pub(super) struct Schedule {
     first: Queue,
     burst: Queue,
     refreshes: Queue,
-    paced: Pacer,
-    unpaced: Pacer,
-    refresh_pace: Pacer,
 }
 
 impl Schedule {
     /// Refreshes each address after `refresh` on average, never for zero.
     pub(super) fn new(refresh: Duration) -> Self {
-        Self {
-            refresh,
-            entries: BTreeMap::new(),
-            first: Queue::new(),
-            burst: Queue::new(),
-            refreshes: Queue::new(),
-            paced: Pacer::new(PACED.0, PACED.1),
-            unpaced: Pacer::new(UNPACED.0, UNPACED.1),
-            refresh_pace: Pacer::new(REFRESH.0, REFRESH.1),
-        }
+        Self { refresh, entries: BTreeMap::new(), first: Queue::new(), burst: Queue::new(), refreshes: Queue::new() }
     }
 
     /// Makes `wanted` the addresses announced: starts the new and the reasserted, drops the others. Says whether
     /// anything changed.
     pub(super) fn assign(&mut self, now: Instant, wanted: &BTreeMap<IpAddr, u32>) -> bool {
-        let gone: Vec<IpAddr> = self.entries.keys().filter(|vip| !wanted.contains_key(vip)).copied().collect();
-        let mut changed = !gone.is_empty();
-        for vip in gone {
-            self.remove(vip);
-        }
+        let mut changed = self.retain(|vip| wanted.contains_key(&vip));
         for (&vip, &reasserted) in wanted {
             let since = match self.entries.get(&vip) {
                 Some(entry) if entry.reasserted == reasserted => continue,
@@ -132,33 +106,44 @@ impl Schedule {
         changed
     }
 
+    /// Starts `vip` unless it is announced already.
+    pub(super) fn add(&mut self, now: Instant, vip: IpAddr, reasserted: u32) {
+        if !self.entries.contains_key(&vip) {
+            self.insert(vip, Entry { stage: Stage::First, due: now, reasserted, since: None });
+        }
+    }
+
+    /// Announces `vip` no more.
+    pub(super) fn give_up(&mut self, vip: IpAddr) {
+        self.remove(vip);
+    }
+
     /// Starts every address anew, as if just gained.
     pub(super) fn restart(&mut self, now: Instant) {
         let wanted: BTreeMap<IpAddr, u32> = self.entries.iter().map(|(vip, entry)| (*vip, entry.reasserted)).collect();
-        self.clear();
+        self.retain(|_| false);
         self.assign(now, &wanted);
     }
 
-    /// Forgets every address. Says whether there was one.
-    pub(super) fn clear(&mut self) -> bool {
-        let changed = !self.entries.is_empty();
-        self.entries.clear();
-        for queue in [&mut self.first, &mut self.burst, &mut self.refreshes] {
-            queue.clear();
+    /// Forgets all but those of `keep`. Says whether there was another.
+    pub(super) fn retain(&mut self, keep: impl Fn(IpAddr) -> bool) -> bool {
+        let gone: Vec<IpAddr> = self.entries.keys().copied().filter(|vip| !keep(*vip)).collect();
+        for vip in &gone {
+            self.remove(*vip);
         }
-        changed
+        !gone.is_empty()
     }
 
     pub(super) fn contains(&self, vip: IpAddr) -> bool {
         self.entries.contains_key(&vip)
     }
 
-    /// The addresses whose first request has been sent, and when.
+    /// The addresses whose first frame has been sent, and when.
     pub(super) fn announced(&self) -> impl Iterator<Item = (IpAddr, Instant)> {
         self.entries.iter().filter_map(|(vip, entry)| entry.since.map(|since| (*vip, since)))
     }
 
-    /// The driver has sent a request for `vip`. Says whether it was the first.
+    /// The driver has sent the first frame of a round for `vip`. Says whether it was the first of all.
     pub(super) fn confirm(&mut self, now: Instant, vip: IpAddr) -> bool {
         match self.entries.get_mut(&vip) {
             Some(entry) if entry.since.is_none() => {
@@ -169,46 +154,53 @@ impl Schedule {
         }
     }
 
-    /// The next address whose turn it is, if the pace allows one now. A round is `frames` frames.
-    pub(super) fn next(&mut self, now: Instant, frames: u32, rng: &mut StdRng) -> Option<(IpAddr, Due)> {
+    /// The next address whose turn it is, if the pace allows one now. A round for it is `frames` frames.
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        pace: &mut Pace,
+        frames: impl Fn(IpAddr) -> u32,
+        rng: &mut StdRng,
+    ) -> Option<(IpAddr, Due)> {
         if let Some(&(_, vip)) = self.first.first() {
-            let pace = [&mut self.unpaced, &mut self.paced].into_iter().find(|pace| pace.ready(now))?;
-            pace.take(now, 1);
-            self.advance(vip, Stage::Reply { origin: now }, now);
-            return Some((vip, Due::FirstRequest));
+            if !pace.take_first(now) {
+                return None;
+            }
+            let (next, at) = match vip {
+                IpAddr::V4(_) => (Stage::Reply { origin: now }, now),
+                // One frame is the whole of the first round.
+                IpAddr::V6(_) => self.after(Stage::Reply { origin: now }, now, rng),
+            };
+            self.advance(vip, next, at);
+            return Some((vip, Due::FirstFrame));
         }
-        if !self.paced.ready(now) {
-            return None;
-        }
-        if let Some(&(_, vip)) = self.burst.first().filter(|(due, _)| *due <= now) {
+        if let Some(&(_, vip)) = self.burst.first().filter(|(due, _)| *due <= now && pace.ready(now)) {
             let stage = self.entries.get(&vip)?.stage;
             let (sent, due) = match stage {
-                Stage::Reply { .. } => (frames.saturating_sub(1), Due::FirstReply),
-                Stage::First | Stage::Round { .. } | Stage::Refresh | Stage::Done => (frames, Due::Round),
+                Stage::Reply { .. } => (frames(vip).saturating_sub(1), Due::FirstReply),
+                Stage::First | Stage::Round { .. } | Stage::Refresh | Stage::Done => (frames(vip), Due::Round),
             };
-            self.paced.take(now, sent);
+            pace.take(now, sent);
             let (next, at) = self.after(stage, now, rng);
             self.advance(vip, next, at);
             return Some((vip, due));
         }
-        let &(_, vip) = self.refreshes.first().filter(|(due, _)| *due <= now && self.refresh_pace.ready(now))?;
-        self.paced.take(now, frames);
-        self.refresh_pace.take(now, frames);
+        let &(_, vip) = self.refreshes.first().filter(|(due, _)| *due <= now && pace.refresh_ready(now))?;
+        pace.take_refresh(now, frames(vip));
         let (next, at) = self.after(Stage::Refresh, now, rng);
         self.advance(vip, next, at);
         Some((vip, Due::Round))
     }
 
     /// When [`next`](Self::next) will have something.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let paced = self.paced.ready_at();
-        let first = self.first.first().map(|(due, _)| {
-            // `None` sorts first: an unused pacer is always ready.
-            Some(*due).max(paced.min(self.unpaced.ready_at()))
-        });
-        let burst = self.burst.first().map(|(due, _)| Some(*due).max(paced));
-        let refresh = self.refreshes.first().map(|(due, _)| Some(*due).max(paced).max(self.refresh_pace.ready_at()));
-        [first, burst, refresh].into_iter().flatten().flatten().min()
+    pub(super) fn next_deadline(&self, pace: &Pace) -> Option<Instant> {
+        let queues =
+            [(&self.first, pace.first_at()), (&self.burst, pace.burst_at()), (&self.refreshes, pace.refresh_at())];
+        queues
+            .into_iter()
+            .filter_map(|(queue, ready)| queue.first().map(|(due, _)| Some(*due).max(ready)))
+            .flatten()
+            .min()
     }
 
     /// What follows `stage`, and when.

@@ -1,19 +1,24 @@
 //! The announcer in virtual time.
 
 mod answers;
+mod detection;
+mod ndp;
 mod ports;
 mod scale;
+mod stall;
 mod timing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use pnet_base::MacAddr;
 
+use super::frame::Frame;
 use super::*;
 use crate::filter::BpfInstruction;
-use crate::wire::arp::Operation;
+use crate::wire::arp::{self, ArpFrame, Operation};
+use crate::wire::ndp::NdpFrame;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const ETH0: u32 = 2;
@@ -27,16 +32,31 @@ pub(super) fn vip(n: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0xc633_6400 + n)) // 198.51.100.0 and on
 }
 
+/// The `n`th address of a pool of the other family.
+pub(super) fn vip6(n: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n))
+}
+
+pub(super) fn link_local(index: u32) -> Ipv6Addr {
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, u16::try_from(index).expect("a small index"))
+}
+
 pub(super) fn mac(index: u32) -> MacAddr {
     MacAddr(2, 0, 0, 0, 0, u8::try_from(index).expect("a small index"))
 }
 
 pub(super) fn interface(index: u32) -> Interface {
-    Interface { name: format!("eth{}", index - ETH0), index, mac: mac(index), up: true }
+    Interface {
+        name: format!("eth{}", index - ETH0),
+        index,
+        mac: mac(index),
+        up: true,
+        link_local: Some(link_local(index)),
+    }
 }
 
 pub(super) fn everywhere(vip: IpAddr) -> Announcement {
-    Announcement { vip, interfaces: Interfaces::All, reasserted: 0 }
+    Announcement::everywhere(vip)
 }
 
 /// A frame that was sent, and when.
@@ -46,7 +66,19 @@ pub(super) struct Event {
     pub(super) index: u32,
     pub(super) vip: IpAddr,
     pub(super) purpose: Purpose,
-    pub(super) frame: ArpFrame,
+    pub(super) frame: Frame,
+}
+
+impl Event {
+    pub(super) fn arp(&self) -> ArpFrame {
+        let Frame::Arp(frame) = self.frame else { panic!("{self:?} is no ARP") };
+        frame
+    }
+
+    pub(super) fn ndp(&self) -> NdpFrame {
+        let Frame::Ndp(frame) = self.frame else { panic!("{self:?} is no NDP") };
+        frame
+    }
 }
 
 /// An announcer with a driver that opens every socket and sends every frame at once.
@@ -54,10 +86,11 @@ pub(super) struct Bench {
     pub(super) announcer: Announcer,
     start: Instant,
     now: Instant,
-    open: BTreeSet<u32>,
+    open: BTreeSet<(u32, Family)>,
+    pub(super) groups: BTreeMap<u32, BTreeSet<Ipv6Addr>>,
     pub(super) sent: Vec<Event>,
     pub(super) heard: Vec<Heard>,
-    pub(super) filters: BTreeMap<u32, Vec<BpfInstruction>>,
+    pub(super) filters: BTreeMap<(u32, Family), Vec<BpfInstruction>>,
     /// Interfaces whose sockets cannot be opened.
     pub(super) broken: BTreeSet<u32>,
     /// Longest program the kernel takes.
@@ -73,6 +106,7 @@ impl Bench {
             start,
             now: start,
             open: BTreeSet::new(),
+            groups: BTreeMap::new(),
             sent: Vec::new(),
             heard: Vec::new(),
             filters: BTreeMap::new(),
@@ -83,7 +117,7 @@ impl Bench {
 
     /// One that announces `vips` on eth0 from time zero on.
     pub(super) fn announcing(vips: impl IntoIterator<Item = IpAddr>) -> Self {
-        let mut bench = Self::new(Config { refresh: Duration::ZERO, seed: SEED });
+        let mut bench = Self::new(Config { refresh: Duration::ZERO, seed: SEED, ..Config::default() });
         bench.handle(Input::Interfaces(vec![interface(ETH0)]));
         bench.announce(vips);
         bench
@@ -111,10 +145,11 @@ impl Bench {
         let end = self.start + at;
         while let Some(deadline) = self.announcer.next_deadline().filter(|deadline| *deadline <= end) {
             self.now = self.now.max(deadline);
-            let before = self.sent.len();
+            let (sent, revision) = (self.sent.len(), self.announcer.revision());
             self.announcer.handle_deadline(self.now);
             self.settle();
-            assert!(self.sent.len() > before, "a deadline at {:?} for nothing (seed {SEED})", self.elapsed());
+            let useful = self.sent.len() > sent || self.announcer.revision() > revision;
+            assert!(useful, "a deadline at {:?} for nothing (seed {SEED})", self.elapsed());
         }
         self.now = self.now.max(end);
     }
@@ -122,23 +157,30 @@ impl Bench {
     fn settle(&mut self) {
         while let Some(output) = self.announcer.poll() {
             match output {
-                Output::Filter { index, program } => {
+                Output::Filter { index, family, program } => {
                     let event = if self.broken.contains(&index) {
                         PortEvent::Closed
                     } else if program.len() > self.filter_memory {
                         PortEvent::FilterRefused
                     } else {
-                        self.filters.insert(index, program);
-                        self.open.insert(index);
+                        self.filters.insert((index, family), program);
+                        self.open.insert((index, family));
                         PortEvent::Open
                     };
-                    self.announcer.handle(self.now, Input::Port { index, event });
+                    self.announcer.handle(self.now, Input::Port { index, family, event });
                 }
-                Output::Close { index } => assert!(self.open.remove(&index), "{index} was open"),
+                Output::Close { index, family } => {
+                    assert!(self.open.remove(&(index, family)), "{index} was open");
+                    self.filters.remove(&(index, family));
+                    if family == Family::Ipv6 {
+                        self.groups.remove(&index);
+                    }
+                }
+                Output::Groups { index, groups } => drop(self.groups.insert(index, groups)),
                 Output::Heard(heard) => self.heard.push(heard),
                 Output::Send(Transmit { index, vip, purpose, frame }) => {
-                    assert!(self.open.contains(&index), "interface {index} is open");
-                    let frame = ArpFrame::parse(&frame).expect("what is sent is ARP");
+                    assert!(self.open.contains(&(index, Family::of(vip))), "interface {index} is open");
+                    let frame = Frame::parse(&frame).expect("what is sent is well-formed");
                     self.sent.push(Event { at: self.elapsed(), index, vip, purpose, frame });
                     let outcome = SendOutcome::Sent;
                     self.announcer.handle(self.now, Input::Sent { index, vip, purpose, outcome });
@@ -151,6 +193,15 @@ impl Bench {
     pub(super) fn times(&self, vip: IpAddr, purpose: Purpose) -> Vec<u128> {
         let of = self.sent.iter().filter(|event| event.vip == vip && event.purpose == purpose);
         of.map(|event| event.at.as_millis()).collect()
+    }
+
+    /// The same for every address.
+    pub(super) fn all_times(&self, purpose: Purpose) -> BTreeMap<IpAddr, Vec<u128>> {
+        let mut times: BTreeMap<IpAddr, Vec<u128>> = BTreeMap::new();
+        for event in self.sent.iter().filter(|event| event.purpose == purpose) {
+            times.entry(event.vip).or_default().push(event.at.as_millis());
+        }
+        times
     }
 
     /// Forgets what was sent so far.

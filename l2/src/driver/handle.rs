@@ -20,6 +20,8 @@ pub(super) struct Desired {
     pub(super) watched: Arc<BTreeSet<IpAddr>>,
     pub(super) peers: Arc<BTreeSet<MacAddr>>,
     pub(super) gateways: Arc<Vec<Gateway>>,
+    /// The standstill up to which ownership was confirmed.
+    pub(super) confirmed: u64,
 }
 
 /// Controls a running announcer. Dropping it stops the announcer as [`shutdown`](Self::shutdown) does, without waiting.
@@ -65,6 +67,14 @@ impl Handle {
     /// Routers that are told in person; see [`Input::Gateways`](crate::Input::Gateways).
     pub fn gateways(&self, gateways: Vec<Gateway>) {
         self.desired.send_modify(|desired| desired.gateways = Arc::new(gateways));
+    }
+
+    /// Says that the addresses to announce were found to be owned still after the standstill number `stalls` of
+    /// [`Observed::stalls`], and may be announced again. To be called after [`announce`](Self::announce), by whoever asked
+    /// the other members since: after a standstill of this process the caller stood still too, and what it believed
+    /// before is worth nothing.
+    pub fn confirm(&self, stalls: u64) {
+        self.desired.send_modify(|desired| desired.confirmed = desired.confirmed.max(stalls));
     }
 
     /// What is really announced. The sender is gone once the announcer has ended.

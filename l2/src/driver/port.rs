@@ -1,8 +1,9 @@
 //! One packet socket: opening it so that nothing slips past its filter, batches in, a bounded queue out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future;
 use std::io::{self, Read as _};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,12 +12,22 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
 use super::error::PortError;
+use super::groups::Groups;
 use super::sys;
-use crate::announcer::{PortEvent, SendOutcome, Transmit};
-use crate::filter::BpfInstruction;
+use crate::announcer::{Family, PortEvent, SendOutcome, Transmit};
+use crate::filter::{BpfInstruction, NDP_SNAP_LEN};
+use crate::interface::Interface;
 
 /// `ETH_P_ARP` (`linux/if_ether.h`).
 const ETH_P_ARP: u16 = 0x0806;
+/// `ETH_P_IPV6`.
+const ETH_P_IPV6: u16 = 0x86dd;
+
+/// The longest frame a filter lets through.
+const FRAME_MAX: usize = NDP_SNAP_LEN as usize;
+
+/// Batches after which a socket that is emptied is emptied no further: more than any receive buffer holds.
+const DRAIN_BATCHES: usize = 4096;
 
 /// Frames read from a socket before the others have their turn.
 const READ_BATCH: usize = 64;
@@ -29,37 +40,67 @@ const SEND_QUEUE: usize = 1024;
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// The socket of an interface, or the reason why there is none.
+/// A socket of an interface, or the reason why there is none.
 #[derive(Debug)]
 pub(super) struct Port {
     index: u32,
+    family: Family,
     name: String,
+    link_local: Option<Ipv6Addr>,
     /// `None` while there is no socket.
     socket: Option<AsyncFd<Socket>>,
     /// The filter to have; a socket is never without.
     filter: Vec<SockFilter>,
     queue: VecDeque<Transmit>,
+    groups: Groups,
     error: Option<Arc<PortError>>,
     retry: Option<Instant>,
     backoff: Duration,
 }
 
 impl Port {
-    pub(super) fn new(index: u32) -> Self {
+    pub(super) fn new(index: u32, family: Family) -> Self {
         Self {
             index,
+            family,
             name: format!("#{index}"),
+            link_local: None,
             socket: None,
             filter: Vec::new(),
             queue: VecDeque::new(),
+            groups: Groups::new(index),
             error: None,
             retry: None,
             backoff: RETRY_MIN,
         }
     }
 
-    pub(super) fn rename(&mut self, name: &str) {
-        name.clone_into(&mut self.name);
+    /// How the interface is now.
+    pub(super) fn describe(&mut self, interface: &Interface) {
+        self.name.clone_from(&interface.name);
+        if self.link_local != interface.link_local {
+            self.link_local = interface.link_local;
+            self.groups.report_anew();
+        }
+    }
+
+    /// Be a member of exactly these groups.
+    pub(super) fn groups(&mut self, groups: BTreeSet<Ipv6Addr>) {
+        self.groups.want(groups);
+    }
+
+    /// Joins and leaves some groups, if it is time to.
+    pub(super) fn join(&mut self, now: Instant) {
+        if self.join_at(now).is_some_and(|at| at <= now)
+            && let Some(socket) = &self.socket
+        {
+            self.groups.work(now, &self.name, socket.get_ref());
+        }
+    }
+
+    /// When there are groups to join or leave.
+    pub(super) fn join_at(&self, now: Instant) -> Option<Instant> {
+        self.socket.as_ref().and_then(|_| self.groups.next_deadline(now))
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -103,7 +144,11 @@ impl Port {
         if let Err(error) = socket.attach_filter(&self.filter) {
             return self.filter_refused(now, error);
         }
-        let bound = sys::bind(&socket, ETH_P_ARP, self.index).and_then(|()| match socket.take_error()? {
+        let protocol = match self.family {
+            Family::Ipv4 => ETH_P_ARP,
+            Family::Ipv6 => ETH_P_IPV6,
+        };
+        let bound = sys::bind(&socket, protocol, self.index).and_then(|()| match socket.take_error()? {
             // Binding to an interface that is down succeeds and leaves an error.
             Some(error) => Err(error),
             None => socket.set_nonblocking(true),
@@ -111,7 +156,7 @@ impl Port {
         if let Err(error) = bound {
             return self.fail(now, "bind a packet socket", error);
         }
-        match sys::register(socket) {
+        match sys::register(socket, Interest::READABLE | Interest::WRITABLE | Interest::ERROR) {
             Ok(socket) => {
                 self.socket = Some(socket);
                 self.opened()
@@ -140,8 +185,7 @@ impl Port {
 
     /// Hands a batch of received frames to `each`. What was not read stays readable. An error has closed the socket.
     pub(super) fn receive(&mut self, now: Instant, mut each: impl FnMut(&[u8])) -> Option<PortEvent> {
-        // Longer than what the filter lets through.
-        let mut buffer = [0; 128];
+        let mut buffer = [0; FRAME_MAX];
         // An interface that goes down tells so by an error without data.
         if let Err(error) | Ok(Some(error)) = self.socket.as_ref()?.get_ref().take_error() {
             return Some(self.fail(now, "receive", error));
@@ -157,6 +201,24 @@ impl Port {
             }
         }
         None
+    }
+
+    /// Throws away what waits to be read. An error is seen by the next [`receive`](Self::receive).
+    pub(super) fn drain(&mut self) {
+        let mut buffer = [0; 0];
+        for _ in 0..READ_BATCH * DRAIN_BATCHES {
+            let Some(socket) = &self.socket else { return };
+            match socket.try_io(Interest::READABLE, |mut socket: &Socket| socket.read(&mut buffer)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Takes back what waits to be sent.
+    pub(super) fn take_queue(&mut self) -> VecDeque<Transmit> {
+        std::mem::take(&mut self.queue)
     }
 
     /// Queues a frame. One that does not fit is handed back.
@@ -223,6 +285,7 @@ impl Port {
 
     fn fail(&mut self, now: Instant, operation: &'static str, error: io::Error) -> PortEvent {
         self.socket = None;
+        self.groups.socket_closed();
         self.queue.clear();
         self.report(PortError::new(&self.name, operation, error));
         self.later(now);

@@ -8,13 +8,14 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::Desired;
 use super::observed::{InterfaceStatus, Observed};
 use super::port::Port;
-use crate::announcer::{Announcer, Heard, Input, Output, PortEvent, SendOutcome};
+use super::stall::Watchdog;
+use super::timer::Timer;
+use crate::announcer::{Announcer, Config, Family, Heard, Input, Output, SendOutcome, Transmit};
 
 /// Least time between two publications, so that a burst of 1,000 addresses is not published 1,000 times.
 const PUBLISH_GAP: Duration = Duration::from_millis(20);
@@ -27,7 +28,11 @@ const COUNTERS_GAP: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Worker {
     announcer: Announcer,
-    ports: BTreeMap<u32, Port>,
+    ports: BTreeMap<(u32, Family), Port>,
+    timer: Timer,
+    watchdog: Watchdog,
+    /// Standstills so far.
+    stalls: u64,
     desired: watch::Receiver<Desired>,
     applied: Desired,
     observed: watch::Sender<Arc<Observed>>,
@@ -50,15 +55,19 @@ struct Published {
 
 impl Worker {
     pub(super) fn new(
-        announcer: Announcer,
+        timer: Timer,
+        config: Config,
         desired: watch::Receiver<Desired>,
         observed: watch::Sender<Arc<Observed>>,
         heard: mpsc::Sender<Heard>,
         cancel: CancellationToken,
     ) -> Self {
         Self {
-            announcer,
+            announcer: Announcer::new(config),
             ports: BTreeMap::new(),
+            timer,
+            watchdog: Watchdog::new(config.stall_tolerance),
+            stalls: 0,
             desired,
             applied: Desired::default(),
             observed,
@@ -73,21 +82,24 @@ impl Worker {
 
     pub(super) async fn run(mut self) {
         loop {
-            let deadline = self.next_deadline();
+            let before = now();
+            let delay = self.next_deadline(before).map(|at| at.saturating_duration_since(before));
             let ports = &self.ports;
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => break,
                 changed = self.desired.changed() => if changed.is_err() { break },
                 () = any_ready(ports) => {}
-                () = until(deadline) => {}
+                () = self.timer.sleep(delay) => {}
             }
             let now = now();
+            self.check(now);
             self.apply(now);
             self.retry(now);
             self.receive(now);
             self.announcer.handle_deadline(now);
             self.act(now);
+            self.ports.values_mut().for_each(|port| port.join(now));
             self.publish(now);
         }
         self.finish();
@@ -101,9 +113,31 @@ impl Worker {
         drop(desired);
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
-        let retry = self.ports.values().filter_map(Port::retry_at).min();
-        [self.announcer.next_deadline(), retry, self.publish_at()].into_iter().flatten().min()
+    fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let ports = self.ports.values().flat_map(|port| [port.retry_at(), port.join_at(now)]).flatten().min();
+        // Only who announces something has something to lose by standing still.
+        let owns = !self.applied.announcements.is_empty();
+        let look = self.watchdog.interval().filter(|_| owns).map(|interval| now + interval);
+        [self.announcer.next_deadline(), ports, look, self.publish_at()].into_iter().flatten().min()
+    }
+
+    /// Falls silent after a standstill: what waits was asked of the owner of that time.
+    fn check(&mut self, now: Instant) {
+        let Some(gap) = self.watchdog.look() else { return };
+        if self.applied.announcements.is_empty() {
+            return;
+        }
+        self.stalls += 1;
+        tracing::warn!(?gap, "this process stood still: silent until ownership is confirmed");
+        let mut waiting = VecDeque::new();
+        for port in self.ports.values_mut() {
+            port.drain();
+            waiting.append(&mut port.take_queue());
+        }
+        for Transmit { index, vip, purpose, .. } in waiting {
+            self.announcer.handle(now, Input::Sent { index, vip, purpose, outcome: SendOutcome::Dropped });
+        }
+        self.announcer.handle(now, Input::Stalled);
     }
 
     /// Tells the announcer which parts of what is desired have changed.
@@ -121,13 +155,18 @@ impl Worker {
         if !Arc::ptr_eq(&applied.announcements, &desired.announcements) {
             self.announcer.handle(now, Input::Announce((*desired.announcements).clone()));
         }
+        // After the announcements, so that nothing is announced anew that is given up.
+        if applied.confirmed < self.stalls && desired.confirmed >= self.stalls {
+            self.announcer.handle(now, Input::Confirmed);
+        }
         if !Arc::ptr_eq(&applied.watched, &desired.watched) {
             self.announcer.handle(now, Input::Watch((*desired.watched).clone()));
         }
         if !Arc::ptr_eq(&applied.interfaces, &desired.interfaces) {
             for interface in desired.interfaces.iter() {
-                if let Some(port) = self.ports.get_mut(&interface.index) {
-                    port.rename(&interface.name);
+                for (_, port) in self.ports.range_mut((interface.index, Family::Ipv4)..=(interface.index, Family::Ipv6))
+                {
+                    port.describe(interface);
                     port.retry_soon(now);
                 }
             }
@@ -136,22 +175,22 @@ impl Worker {
     }
 
     fn retry(&mut self, now: Instant) {
-        for (&index, port) in &mut self.ports {
+        for (&(index, family), port) in &mut self.ports {
             if port.retry_at().is_some_and(|at| at <= now) {
                 let event = port.open(now);
                 self.port_revision += 1;
-                self.announcer.handle(now, Input::Port { index, event });
+                self.announcer.handle(now, Input::Port { index, family, event });
             }
         }
     }
 
     fn receive(&mut self, now: Instant) {
         let announcer = &mut self.announcer;
-        for (&index, port) in &mut self.ports {
+        for (&(index, family), port) in &mut self.ports {
             let event = port.receive(now, |bytes| announcer.handle(now, Input::Frame { index, bytes }));
             if let Some(event) = event {
                 self.port_revision += 1;
-                announcer.handle(now, Input::Port { index, event });
+                announcer.handle(now, Input::Port { index, family, event });
             }
         }
     }
@@ -166,26 +205,31 @@ impl Worker {
                 return;
             };
             match output {
-                Output::Filter { index, program } => {
-                    let port = self.ports.entry(index).or_insert_with(|| Port::new(index));
+                Output::Filter { index, family, program } => {
+                    let port = self.ports.entry((index, family)).or_insert_with(|| Port::new(index, family));
                     if let Some(interface) = self.applied.interfaces.iter().find(|known| known.index == index) {
-                        port.rename(&interface.name);
+                        port.describe(interface);
                     }
                     let event = port.filter(now, &program);
                     self.port_revision += 1;
-                    self.announcer.handle(now, Input::Port { index, event });
+                    self.announcer.handle(now, Input::Port { index, family, event });
                 }
-                Output::Close { index } => {
+                Output::Groups { index, groups } => {
+                    if let Some(port) = self.ports.get_mut(&(index, Family::Ipv6)) {
+                        port.groups(groups);
+                    }
+                }
+                Output::Close { index, family } => {
                     self.port_revision += 1;
-                    self.ports.remove(&index);
+                    self.ports.remove(&(index, family));
                 }
                 Output::Send(transmit) => {
-                    let port = self.ports.get_mut(&transmit.index);
+                    let port = self.ports.get_mut(&(transmit.index, Family::of(transmit.vip)));
                     let refused = match port {
                         Some(port) => port.enqueue(transmit).err(),
                         None => Some(transmit),
                     };
-                    if let Some(crate::Transmit { index, vip, purpose, .. }) = refused {
+                    if let Some(Transmit { index, vip, purpose, .. }) = refused {
                         let outcome = SendOutcome::Dropped;
                         self.announcer.handle(now, Input::Sent { index, vip, purpose, outcome });
                     }
@@ -202,23 +246,24 @@ impl Worker {
     /// Sends what is queued. Says whether the announcer may have something to say about it.
     fn flush(&mut self, now: Instant) -> bool {
         let mut reports = Vec::new();
-        let mut events: VecDeque<(u32, PortEvent)> = VecDeque::new();
-        for (&index, port) in &mut self.ports {
-            let announcer = &self.announcer;
+        let mut events = Vec::new();
+        let Self { ports, announcer, watchdog, .. } = self;
+        for (&(index, family), port) in ports {
             let event = port.flush(
                 now,
-                |transmit| announcer.announces(index, transmit.vip),
+                // What is late is looked into before anything more is said.
+                |transmit| !watchdog.is_late() && announcer.is_current(transmit),
                 |transmit, outcome| reports.push((index, transmit.vip, transmit.purpose, outcome)),
             );
-            events.extend(event.map(|event| (index, event)));
+            events.extend(event.map(|event| (index, family, event)));
         }
         for (index, vip, purpose, outcome) in reports {
             self.announcer.handle(now, Input::Sent { index, vip, purpose, outcome });
         }
         let failed = !events.is_empty();
-        for (index, event) in events {
+        for (index, family, event) in events {
             self.port_revision += 1;
-            self.announcer.handle(now, Input::Port { index, event });
+            self.announcer.handle(now, Input::Port { index, family, event });
         }
         failed
     }
@@ -242,18 +287,25 @@ impl Worker {
         self.published = Published { at: Some(now), revisions: self.revisions(), activity: self.activity() };
         let mut counters = self.announcer.interface_counters();
         let interfaces = self.applied.interfaces.iter().filter_map(|interface| {
-            let port = self.ports.get(&interface.index)?;
+            let index = interface.index;
+            let ports: Vec<&Port> =
+                self.ports.range((index, Family::Ipv4)..=(index, Family::Ipv6)).map(|(_, port)| port).collect();
             let status = InterfaceStatus {
-                index: interface.index,
-                open: port.is_open(),
-                error: port.error(),
-                counters: counters.remove(&interface.index).unwrap_or_default(),
+                index,
+                open: !ports.is_empty() && ports.iter().all(|port| port.is_open()),
+                error: ports.iter().find_map(|port| port.error()),
+                counters: counters.remove(&index).unwrap_or_default(),
             };
-            Some((interface.name.clone(), status))
+            (!ports.is_empty()).then(|| (interface.name.clone(), status))
         });
-        let interfaces = interfaces.collect();
-        let vips = self.announcer.status();
-        self.observed.send_replace(Arc::new(Observed { vips, interfaces, heard_dropped: self.heard_dropped }));
+        self.observed.send_replace(Arc::new(Observed {
+            interfaces: interfaces.collect(),
+            vips: self.announcer.status(),
+            heard_dropped: self.heard_dropped,
+            in_use: self.announcer.in_use(),
+            stalls: self.stalls,
+            stalled: self.stalls > self.applied.confirmed,
+        }));
     }
 
     fn revisions(&self) -> (u64, u64) {
@@ -266,7 +318,7 @@ impl Worker {
 }
 
 /// Waits until a port has something to do.
-async fn any_ready(ports: &BTreeMap<u32, Port>) {
+async fn any_ready(ports: &BTreeMap<(u32, Family), Port>) {
     let mut waits: Vec<Pin<Box<_>>> = ports.values().map(|port| Box::pin(port.ready())).collect();
     future::poll_fn(|cx| {
         // All of them are polled, so that each of them can wake us.
@@ -274,14 +326,6 @@ async fn any_ready(ports: &BTreeMap<u32, Port>) {
         if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-}
-
-/// Waits until `deadline`, for ever without.
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => time::sleep_until(deadline.into()).await,
-        None => future::pending().await,
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]

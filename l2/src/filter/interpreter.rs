@@ -1,12 +1,12 @@
 //! A second opinion for tests: runs the subset of classic BPF used here as the kernel's documentation describes it, and
 //! checks what the kernel's verifier checks (`bpf_check_classic`).
 
-use super::arp::PACKET_TYPE;
-use super::{BpfInstruction, MAX_INSTRUCTIONS, code};
+use super::{BpfInstruction, MAX_INSTRUCTIONS, PACKET_TYPE, code};
 
 /// Bytes of `frame` that `program` accepts, 0 = dropped.
 pub(super) fn run(program: &[BpfInstruction], frame: &[u8], packet_type: u32) -> u32 {
     let mut accumulator = 0_u32;
+    let mut index = 0_u32;
     let mut pc = 0_usize;
     loop {
         let BpfInstruction { code, jt, jf, k } = program[pc];
@@ -23,6 +23,13 @@ pub(super) fn run(program: &[BpfInstruction], frame: &[u8], packet_type: u32) ->
                 Some(bytes) => accumulator = u16::from_be_bytes(bytes.try_into().expect("two bytes")).into(),
                 None => return 0,
             },
+            code::LOAD_BYTE => match frame.get(at) {
+                Some(byte) => accumulator = (*byte).into(),
+                None => return 0,
+            },
+            code::MULTIPLY => accumulator = accumulator.wrapping_mul(k),
+            code::TO_INDEX => index = accumulator,
+            code::ADD_INDEX => accumulator = accumulator.wrapping_add(index),
             code::JUMP => pc += at,
             code::JUMP_EQUAL => branch(accumulator == k),
             code::JUMP_GREATER => branch(accumulator > k),

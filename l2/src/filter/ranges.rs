@@ -1,8 +1,6 @@
-//! Sets of IPv4 addresses as gapless ranges.
+//! Sets of numbers, which stand for addresses, as gapless ranges.
 
-use std::net::Ipv4Addr;
-
-/// Addresses from `first` to `last`, both included, in host byte order.
+/// Numbers from `first` to `last`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) first: u32,
@@ -10,13 +8,13 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    /// The fewest ranges that hold exactly `addresses`, which must be sorted; repetitions do no harm.
-    pub(crate) fn exact(addresses: impl IntoIterator<Item = Ipv4Addr>) -> Vec<Self> {
+    /// The fewest ranges that hold exactly `numbers`, which must be sorted; repetitions do no harm.
+    pub(crate) fn exact(numbers: impl IntoIterator<Item = u32>) -> Vec<Self> {
         let mut ranges: Vec<Self> = Vec::new();
-        for address in addresses.into_iter().map(u32::from) {
+        for number in numbers {
             match ranges.last_mut() {
-                Some(range) if address <= range.last.saturating_add(1) => range.last = address,
-                _ => ranges.push(Self { first: address, last: address }),
+                Some(range) if number <= range.last.saturating_add(1) => range.last = number,
+                _ => ranges.push(Self { first: number, last: number }),
             }
         }
         ranges
@@ -30,7 +28,7 @@ impl Range {
         }
         let mut gaps: Vec<(u32, u32)> =
             ranges.iter().zip(ranges.iter().skip(1)).map(|(low, high)| (high.first - low.last, high.first)).collect();
-        // The largest gaps stay; ties are broken by address so that the result is the same every time.
+        // The largest gaps stay; ties are broken by number so that the result is the same every time.
         gaps.sort_unstable_by(|a, b| b.cmp(a));
         let mut kept: Vec<u32> = gaps.into_iter().take(limit.max(1) - 1).map(|(_, first)| first).collect();
         kept.sort_unstable();
@@ -50,7 +48,7 @@ mod tests {
     use super::*;
 
     fn exact(addresses: &[u32]) -> Vec<(u32, u32)> {
-        pairs(&Range::exact(addresses.iter().copied().map(Ipv4Addr::from)))
+        pairs(&Range::exact(addresses.iter().copied()))
     }
 
     fn pairs(ranges: &[Range]) -> Vec<(u32, u32)> {
@@ -67,7 +65,7 @@ mod tests {
 
     #[test]
     fn covering_closes_the_smallest_gaps_first() {
-        let ranges = Range::exact([1_u32, 4, 100, 103, 1000].map(Ipv4Addr::from));
+        let ranges = Range::exact([1, 4, 100, 103, 1000]);
         assert_eq!(pairs(&Range::cover(&ranges, 5)), [(1, 1), (4, 4), (100, 100), (103, 103), (1000, 1000)]);
         assert_eq!(pairs(&Range::cover(&ranges, 3)), [(1, 4), (100, 103), (1000, 1000)]);
         assert_eq!(pairs(&Range::cover(&ranges, 2)), [(1, 103), (1000, 1000)]);

@@ -6,8 +6,10 @@
 //! | [`announce_reply`] | broadcast | reply | own | VIP |
 //! | [`gateway_request`] | gateway or broadcast | request | zero | gateway |
 //! | [`answer`] | asker | reply | asker | asker |
+//! | [`probe`] | broadcast | request | zero | VIP |
 //!
-//! The sender fields always hold the own hardware address and the VIP. The request form is the announcement of RFC 5227
+//! The sender fields hold the own hardware address and the VIP; a probe has 0.0.0.0 instead of the VIP, so that nobody
+//! learns from it (RFC 5227 §2.1.1). The request form is the announcement of RFC 5227
 //! §2.3; the reply form is that of RFC 5944 §4.6 with the own address as target, because Linux takes a reply as
 //! gratuitous only then and otherwise keeps an entry younger than its lock time of one second.
 //!
@@ -20,11 +22,10 @@ use pnet_base::MacAddr;
 use pnet_packet::arp::{ArpHardwareTypes, ArpOperation, ArpOperations, ArpPacket, MutableArpPacket};
 use pnet_packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
 
+use super::ETHERNET_LEN;
+
 /// Length in bytes of every frame built here: the Ethernet minimum (IEEE 802.3) without frame check sequence.
 pub const FRAME_LEN: usize = 60;
-
-/// Length in bytes of an Ethernet header.
-const ETHERNET_LEN: usize = 14;
 
 /// Length in bytes of an ARP packet for IPv4 over Ethernet.
 const ARP_LEN: usize = 28;
@@ -207,6 +208,11 @@ pub fn gateway_request(mac: MacAddr, vip: Ipv4Addr, gateway: Ipv4Addr, gateway_m
         target_ip: gateway,
         ..announce_request(mac, vip)
     }
+}
+
+/// The question whether anybody holds `vip`, from nobody (RFC 5227 §2.1.1).
+pub fn probe(mac: MacAddr, vip: Ipv4Addr) -> ArpFrame {
+    ArpFrame { sender_ip: Ipv4Addr::UNSPECIFIED, ..announce_request(mac, vip) }
 }
 
 /// The unicast reply to `request`: its target address is at `mac`. Probes (RFC 5227 §2.1.1) are answered in the same

@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use ferrolb_l2::driver::{Handle, Observed, spawn};
-use ferrolb_l2::{Announcement, Config, Heard, Interface, Interfaces, MacAddr};
+use ferrolb_l2::{Announcement, Config, Heard, Interface, MacAddr};
 use nix::sched::{CloneFlags, setns};
 use tokio::sync::mpsc;
 use tokio::time;
@@ -78,7 +79,7 @@ impl Lab {
         let mut host = self.namespace(name);
         self.attach(&mut host);
         if let Some(address) = address {
-            host.ip(&format!("addr add {address} dev eth0"));
+            host.add_address(address);
         }
         host
     }
@@ -123,6 +124,32 @@ impl Host {
         String::from_utf8(command("ip", &all).stdout).expect("text")
     }
 
+    /// Gives `eth0` an address that can be used at once.
+    pub(crate) fn add_address(&self, address: &str) {
+        let nodad = if address.contains(':') { "nodad" } else { "" };
+        self.ip(&format!("addr add {address} dev eth0 {nodad}"));
+    }
+
+    /// Many commands of `ip` at once.
+    pub(crate) fn batch(&self, commands: &str) {
+        let child = Command::new("ip").args(["-n", &self.namespace, "-batch", "-"]).stdin(Stdio::piped()).spawn();
+        let mut child = child.expect("iproute2 is installed");
+        child.stdin.take().expect("piped").write_all(commands.as_bytes()).expect("ip reads");
+        assert!(child.wait().expect("ip ends").success());
+    }
+
+    /// A command in this namespace.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace, program]);
+        command
+    }
+
+    /// Plugs the cable out at the switch, or in again.
+    pub(crate) fn cable(&self, lab: &Lab, state: &str) {
+        command("ip", &["-n", &format!("{}-switch", lab.prefix), "link", "set", &self.port, state]);
+    }
+
     /// Runs `action` on a thread in this namespace; threads it starts are in it too.
     pub(crate) fn inside<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
         let namespace = File::open(format!("/var/run/netns/{}", self.namespace)).expect("the namespace");
@@ -155,33 +182,46 @@ impl Host {
 
     /// `eth0` as an announcer is told of it.
     pub(crate) fn interface(&self) -> Interface {
-        Interface { name: "eth0".into(), index: self.index(), mac: self.mac, up: true }
+        Interface { name: "eth0".into(), index: self.index(), mac: self.mac, up: true, link_local: self.link_local() }
+    }
+
+    fn link_local(&self) -> Option<Ipv6Addr> {
+        let addresses = self.ip("-6 -o addr show dev eth0 scope link");
+        addresses.split_whitespace().find_map(|word| word.split('/').next()?.parse().ok())
     }
 
     /// The client's entry for `address`.
-    pub(crate) fn neighbour(&self, address: Ipv4Addr) -> String {
-        self.ip(&format!("neigh show {address} dev eth0"))
+    pub(crate) fn neighbour(&self, address: impl Into<IpAddr>) -> String {
+        self.ip(&format!("neigh show {} dev eth0", address.into()))
     }
 
     /// Whether the client believes that `address` is at `mac`.
-    pub(crate) fn believes(&self, address: Ipv4Addr, mac: MacAddr) -> bool {
+    pub(crate) fn believes(&self, address: impl Into<IpAddr>, mac: MacAddr) -> bool {
         self.neighbour(address).contains(&mac.to_string())
     }
 
     /// Makes the kernel ask for each of `addresses`, by sending something to it.
-    pub(crate) fn ask(&self, addresses: &[Ipv4Addr]) {
+    pub(crate) fn ask<T: Into<IpAddr> + Copy + Sync>(&self, addresses: &[T]) {
         self.inside(|| {
-            let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+            let bind = |address| UdpSocket::bind(address).expect("a socket");
+            let (v4, v6) = (bind("0.0.0.0:0"), bind("[::]:0"));
             for address in addresses {
+                let address: IpAddr = (*address).into();
+                let socket = if address.is_ipv4() { &v4 } else { &v6 };
                 // A full neighbour queue or an earlier failure is no matter: the question is out.
-                drop(socket.send_to(b"?", (*address, 9)));
+                drop(socket.send_to(b"?", (address, 9)));
             }
         });
     }
 
     /// An announcer on `eth0`.
     pub(crate) fn announcer(&self) -> Announcer {
-        let (handle, heard) = self.inside(|| spawn(Config::default())).expect("an announcer");
+        self.announcer_with(Config::default())
+    }
+
+    /// One with a configuration of its own.
+    pub(crate) fn announcer_with(&self, config: Config) -> Announcer {
+        let (handle, heard) = self.inside(|| spawn(config)).expect("an announcer");
         handle.interfaces(vec![self.interface()]);
         Announcer { handle, heard }
     }
@@ -195,9 +235,8 @@ pub(crate) struct Announcer {
 
 impl Announcer {
     /// Announces exactly `addresses` and waits until that is so.
-    pub(crate) async fn announce(&self, addresses: &[Ipv4Addr]) {
-        let announcement =
-            |address: &Ipv4Addr| Announcement { vip: IpAddr::V4(*address), interfaces: Interfaces::All, reasserted: 0 };
+    pub(crate) async fn announce<T: Into<IpAddr> + Copy>(&self, addresses: &[T]) {
+        let announcement = |address: &T| Announcement::everywhere((*address).into());
         self.handle.announce(addresses.iter().map(announcement).collect());
         self.observe("announced", |observed| {
             observed.vips.len() == addresses.len()

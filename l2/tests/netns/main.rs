@@ -2,7 +2,15 @@
 //! Skipped, and saying so, without the rights to make namespaces.
 
 #[cfg(test)]
+mod detection;
+#[cfg(test)]
+mod interfaces;
+#[cfg(test)]
 mod lab;
+#[cfg(test)]
+mod ndp;
+#[cfg(test)]
+mod stall;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,7 +37,7 @@ fn entries_of_a_client_move_to_the_new_owner_reachable_or_stale() {
             let (old, old_host) = &announcers[round % 2];
             let (new, new_host) = &announcers[(round + 1) % 2];
             old.announce(&[VIP]).await;
-            old.announce(&[]).await;
+            old.announce::<Ipv4Addr>(&[]).await;
             client.ip(&format!("neigh replace {VIP} lladdr {} nud {state} dev eth0", old_host.mac));
             assert!(client.believes(VIP, old_host.mac));
             new.announce(&[VIP]).await;

@@ -1,11 +1,10 @@
 //! One document of a file, as what it is: a Service, a pool, legacy values, something for others, or something wrong.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
-use ferrolb_config::{ObjectRef, Problem, Resources, UnknownFields, is_configuration, legacy, read, typed};
+use ferrolb_config::{Labels, ObjectRef, Problem, Resources, UnknownFields, is_configuration, legacy, read, typed};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::de::DeserializeOwned;
@@ -34,7 +33,7 @@ pub(super) enum Content {
     Service(Arc<Service>),
     Endpoints(ObjectKey, Vec<Endpoint>),
     Node(Arc<Node>),
-    Namespace(BTreeMap<String, String>),
+    Namespace(Labels),
     /// Resources of the configuration.
     Config(Resources),
     /// What the configuration may refer to; it does not say which namespace is meant.
@@ -93,9 +92,9 @@ pub(super) fn with_status(manifest: &Service, status: &Service) -> Service {
     service.ingress.clone_from(&status.ingress);
     service.ingress_has_more = status.ingress_has_more;
     match status.annotations.get(ALLOCATED_FROM_POOL) {
-        Some(pool) => service.annotations.insert(ALLOCATED_FROM_POOL.to_owned(), pool.clone()),
+        Some(pool) => service.annotations.insert(ALLOCATED_FROM_POOL, pool),
         None => service.annotations.remove(ALLOCATED_FROM_POOL),
-    };
+    }
     service
 }
 
@@ -201,7 +200,7 @@ impl Reader<'_> {
                 self.parse::<core::Node>(object, document, |node| Content::Node(Arc::new(Node::project(node))))
             }
             ("v1", "Namespace") => self.parse::<core::Namespace>(object, document, |namespace| {
-                Content::Namespace(namespace.metadata.labels.clone().unwrap_or_default())
+                Content::Namespace(namespace.metadata.labels.as_ref().map(Labels::from).unwrap_or_default())
             }),
             ("v1", "ConfigMap") => self.config_map(object, document),
             ("metallb.io/v1beta1", "IPAddressPool") if self.file.starts_with("status/") => {

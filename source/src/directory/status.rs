@@ -121,7 +121,7 @@ impl StatusDirectory {
             map.insert("annotations".to_owned(), annotations.clone());
         }
         let object = json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "status": status });
-        let folder = self.root.join(plural).join(&key.namespace);
+        let folder = self.root.join(plural).join(&*key.namespace);
         replace(&folder, &key.name, &object)
             .map_err(|source| WriteError::io(format!("the status of {kind} {key}"), source))
     }

@@ -7,7 +7,7 @@ use ferrolb_config::{ObjectRef, Problem, Resources, SecretFacts, UnknownFields, 
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{ApiResource, DynamicObject, ObjectMeta};
 
-use super::state::{Configured, Stored};
+use super::state::{Configured, Slice, Stored};
 use crate::object::{Age, ClusterIps, Node, ObjectKey, Service, project_endpoints};
 
 /// Who reads, which decides what is read.
@@ -139,7 +139,7 @@ pub(super) fn service(service: &core::Service) -> Stored {
 }
 
 pub(super) fn slice(slice: &k8s_openapi::api::discovery::v1::EndpointSlice) -> Option<Stored> {
-    project_endpoints(slice).map(|(service, endpoints)| Stored::Endpoints(service, endpoints))
+    project_endpoints(slice).map(|(service, endpoints)| Stored::Slice(Slice { service, endpoints }.into()))
 }
 
 pub(super) fn node(node: &core::Node) -> Stored {

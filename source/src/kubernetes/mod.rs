@@ -8,6 +8,7 @@ mod access;
 mod cluster_id;
 mod follow;
 mod kind;
+mod lean;
 mod state;
 mod watch;
 mod writer;

@@ -13,15 +13,21 @@ use super::kind::Kind;
 use crate::cluster::Cluster;
 use crate::object::{Endpoint, Node, ObjectKey, Service};
 
-/// An object, reduced to what is used of it.
+/// An object, reduced to what is used of it. No larger than two words, whatever it is: there are many Services.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Stored {
     Service(Arc<Service>),
-    /// A slice: the Service it belongs to, and its endpoints.
-    Endpoints(ObjectKey, Vec<Endpoint>),
+    Slice(Box<Slice>),
     Node(Arc<Node>),
-    Namespace(Labels),
+    Namespace(Box<Labels>),
     Config(Box<Configured>),
+}
+
+/// An EndpointSlice: the Service it belongs to, and its endpoints.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Slice {
+    pub(super) service: ObjectKey,
+    pub(super) endpoints: Vec<Endpoint>,
 }
 
 /// An object of the configuration.
@@ -150,10 +156,10 @@ impl State {
             None if kind == Kind::Service => {
                 self.services.remove(&key);
             }
-            Some(Stored::Endpoints(..) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_)) | None => {}
+            Some(Stored::Slice(_) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_)) | None => {}
         }
         let owner = |stored: &Stored| match stored {
-            Stored::Endpoints(service, _) => Some(service.clone()),
+            Stored::Slice(slice) => Some(slice.service.clone()),
             Stored::Service(_) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_) => None,
         };
         let after = stored.as_ref().and_then(owner);
@@ -188,7 +194,7 @@ impl State {
             .into_iter()
             .flatten()
             .filter_map(|slice| match objects?.get(slice)? {
-                Stored::Endpoints(_, endpoints) => Some(endpoints),
+                Stored::Slice(slice) => Some(&slice.endpoints),
                 Stored::Service(_) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_) => None,
             })
             .flatten()
@@ -230,13 +236,13 @@ impl State {
             }
             for (key, stored) in &table.objects {
                 match stored {
-                    Stored::Service(_) | Stored::Endpoints(..) => break,
+                    Stored::Service(_) | Stored::Slice(_) => break,
                     Stored::Node(node) => {
-                        cluster.resources.nodes.insert(key.name.clone(), node.labels.clone());
-                        cluster.nodes.insert(key.name.clone(), Arc::clone(node));
+                        cluster.resources.nodes.insert(key.name.to_string(), node.labels.clone());
+                        cluster.nodes.insert(key.name.to_string(), Arc::clone(node));
                     }
                     Stored::Namespace(labels) => {
-                        cluster.namespaces.insert(key.name.clone(), labels.clone());
+                        cluster.namespaces.insert(key.name.to_string(), labels.as_ref().clone());
                     }
                     Stored::Config(configured) => {
                         cluster.resources.extend(configured.resources.clone());

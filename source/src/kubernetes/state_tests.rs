@@ -22,7 +22,7 @@ fn service(label: &str) -> Stored {
 
 fn slice(service: &str, nodes: &[&str]) -> Stored {
     let endpoint = |node: &&str| Endpoint { addresses: Vec::new(), node: Some((*node).to_owned()), usable: true };
-    Stored::Endpoints(key(service), nodes.iter().map(endpoint).collect())
+    Stored::Slice(Slice { service: key(service), endpoints: nodes.iter().map(endpoint).collect() }.into())
 }
 
 fn pool(addresses: &str, problem: Option<&str>) -> Stored {
@@ -58,7 +58,7 @@ fn list(state: &mut State, kind: Kind, refresh: u64, objects: impl IntoIterator<
 }
 
 fn names(cluster: &Cluster) -> Vec<&str> {
-    cluster.services.keys().map(|key| key.name.as_str()).collect()
+    cluster.services.keys().map(|key| &*key.name).collect()
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn changes_are_taken_over_and_repetitions_are_none() {
     let mut state = listed(&[("a", service("1"))], &[]);
     assert!(!state.apply(Kind::Service, Change::Applied(key("a"), service("1"))));
     assert!(state.apply(Kind::Service, Change::Applied(key("a"), service("2"))));
-    assert_eq!(state.cluster().services[&key("a")].labels["a"], "2");
+    assert_eq!(state.cluster().services[&key("a")].labels.get("a"), Some("2"));
     assert!(state.apply(Kind::Service, Change::Gone(key("a"))));
     assert!(!state.apply(Kind::Service, Change::Gone(key("a"))));
     assert!(state.cluster().services.is_empty());

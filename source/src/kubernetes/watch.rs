@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::kind::{self, Kind};
+use super::lean::LeanService;
 use super::state::{Change, Stored};
 use super::writer;
 
@@ -26,6 +27,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A kind that the API server does not know is looked for this often.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(2);
+/// Objects on a page of a list; a page is in memory whole, as text and read.
+const PAGE: u32 = 200;
 /// Slices without this label belong to no Service.
 const OF_A_SERVICE: &str = "kubernetes.io/service-name";
 
@@ -50,7 +53,8 @@ impl Hub {
         let all = config();
         match kind {
             Kind::Service => {
-                self.run(kind, Api::<core::Service>::all(client), all, |object| Some(kind::service(&object))).await;
+                let api = Api::<LeanService>::all(client);
+                self.run(kind, api, all, |object| Some(kind::service(&object.0))).await;
             }
             Kind::EndpointSlice => {
                 let api = Api::<EndpointSlice>::all(client);
@@ -64,7 +68,8 @@ impl Hub {
             Kind::Namespace => {
                 let api = Api::<PartialObjectMeta<core::Namespace>>::all(client);
                 let labels = |object: PartialObjectMeta<core::Namespace>| object.metadata.labels.unwrap_or_default();
-                self.run(kind, api, all, |object| Some(Stored::Namespace(labels(object)))).await;
+                let stored = |object| Stored::Namespace(Box::new(labels(object).into()));
+                self.run(kind, api, all, |object| Some(stored(object))).await;
             }
             Kind::ConfigMap => {
                 let api = Api::<core::ConfigMap>::namespaced(client, &self.namespace);
@@ -163,7 +168,7 @@ impl Hub {
 }
 
 fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
+    watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE)
 }
 
 fn change<K: Resource>(event: Event<K>, refresh: u64, project: &impl Fn(K) -> Option<Stored>) -> Option<Change> {

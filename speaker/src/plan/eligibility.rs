@@ -1,5 +1,6 @@
 //! Which nodes may announce a Service, and what keeps the others from it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferrolb_api::EXCLUDE_LABEL;
@@ -8,25 +9,40 @@ use ferrolb_config::{Config, Interfaces, L2Advertisement, Labels};
 use ferrolb_gossip::NodeName;
 use ferrolb_source::{Node, ObjectKey, Service, TrafficPolicy};
 
-use super::{Reason, Snapshot};
+use super::quorum::{self, Quorum};
+use super::{Reason, Snapshot, Strategy};
+
+/// How good a choice a node is that may announce; the smaller, the better. Nodes of the same standing are of the same
+/// class: rank and load decide among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Standing {
+    /// It is being emptied. Never under [`Strategy::Metallb`].
+    pub(super) drained: bool,
+    /// It was declared down again and again lately. Never under [`Strategy::Metallb`].
+    pub(super) flapping: bool,
+    /// The sum of the weights of all preferences for it.
+    pub(super) preference: Reverse<i32>,
+}
 
 /// Where a Service may be announced.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Assessment {
     /// Why it is announced from nowhere; the nodes do not matter then.
     pub(super) nobody: Option<Reason>,
-    /// For every living member: its preference, or what keeps it from announcing.
-    pub(super) nodes: BTreeMap<NodeName, Result<i32, Reason>>,
+    /// For every living member: its standing, or what keeps it from announcing.
+    pub(super) nodes: BTreeMap<NodeName, Result<Standing, Reason>>,
+    /// Whether enough of the cluster is seen from here.
+    pub(super) quorum: Quorum,
 }
 
 impl Assessment {
     fn nobody(reason: Reason) -> Self {
-        Self { nobody: Some(reason), nodes: BTreeMap::new() }
+        Self { nobody: Some(reason), ..Self::default() }
     }
 
-    /// Nodes that may announce, with their preference.
-    pub(super) fn eligible(&self) -> Vec<(i32, NodeName)> {
-        self.nodes.iter().filter_map(|(node, verdict)| Some((*verdict.as_ref().ok()?, node.clone()))).collect()
+    /// Nodes that may announce.
+    pub(super) fn eligible(&self) -> BTreeMap<NodeName, Standing> {
+        self.nodes.iter().filter_map(|(node, verdict)| Some((node.clone(), *verdict.as_ref().ok()?))).collect()
     }
 
     /// What keeps a node from announcing.
@@ -40,19 +56,10 @@ impl Assessment {
 
 /// Looks at one Service on every living node.
 pub(super) fn assess(snapshot: &Snapshot, config: &Config, key: &ObjectKey, service: &Service) -> Assessment {
-    let Some(pool) = config.pool_of(&service.ingress) else { return Assessment::nobody(Reason::IpNotAllowed) };
-    let mut of_pool = config.l2_advertisements.iter().filter(|ad| ad.pools.contains(&pool.name)).peekable();
-    if of_pool.peek().is_none() {
-        return Assessment::nobody(Reason::NotAdvertised { pool: pool.name.clone() });
-    }
-    let advertisements: Vec<&L2Advertisement> = of_pool.filter(|ad| ad.matches_service(&service.labels)).collect();
-    if advertisements.is_empty() {
-        return Assessment::nobody(Reason::NoMatchingAdvertisement);
-    }
-    let shares = annotations::get(&service.annotations, ALLOW_SHARED_IP).is_some();
-    if shares && advertisements.iter().any(|ad| !ad.service_selectors.is_empty()) {
-        return Assessment::nobody(Reason::SharedIpWithServiceSelector);
-    }
+    let advertisements = match advertisements(config, service) {
+        Ok(advertisements) => advertisements,
+        Err(reason) => return Assessment::nobody(reason),
+    };
     let endpoints = snapshot.cluster.endpoints_of(key);
     if !endpoints.iter().any(|endpoint| endpoint.usable) {
         return Assessment::nobody(Reason::NoEndpoints);
@@ -60,12 +67,12 @@ pub(super) fn assess(snapshot: &Snapshot, config: &Config, key: &ObjectKey, serv
     let local: Option<BTreeSet<&str>> = (service.traffic_policy == TrafficPolicy::Local).then(|| {
         endpoints.iter().filter(|endpoint| endpoint.usable).filter_map(|endpoint| endpoint.node.as_deref()).collect()
     });
-    let judge = |name: &NodeName| -> Result<i32, Reason> {
+    let judge = |name: &NodeName| -> Result<Standing, Reason> {
         let node = node(snapshot, name).ok_or(Reason::NodeUnknown)?;
         if node.network_unavailable {
             return Err(Reason::NodeNetworkUnavailable);
         }
-        if !snapshot.options.ignore_exclude_label && node.labels.contains_key(EXCLUDE_LABEL) {
+        if is_excluded(snapshot, node) {
             return Err(Reason::NodeLabeledExcludeBalancers);
         }
         let covering: Vec<_> = advertisements.iter().filter(|ad| ad.covers_node(&node.labels)).collect();
@@ -75,16 +82,53 @@ pub(super) fn assess(snapshot: &Snapshot, config: &Config, key: &ObjectKey, serv
         if local.as_ref().is_some_and(|nodes| !nodes.contains(name.as_str())) {
             return Err(Reason::NoLocalEndpoints);
         }
-        Ok(covering.iter().map(|ad| ad.weight(&node.labels)).sum())
+        let allowed = union(covering.iter().map(|ad| &ad.interfaces));
+        if !snapshot.can_announce_on(name, &allowed) {
+            return Err(Reason::NoUsableInterface { allowed });
+        }
+        let balanced = snapshot.options.strategy == Strategy::Balanced;
+        Ok(Standing {
+            drained: balanced && snapshot.is_drained(name, node),
+            flapping: balanced && snapshot.view.flapping.contains(name),
+            preference: Reverse(covering.iter().map(|ad| ad.weight(&node.labels)).sum()),
+        })
     };
     let nodes = snapshot.view.members.keys().map(|name| (name.clone(), judge(name))).collect();
-    Assessment { nobody: None, nodes }
+    Assessment { nobody: None, nodes, quorum: quorum::seen(snapshot, &advertisements) }
+}
+
+/// The advertisements of a Service.
+fn advertisements<'a>(config: &'a Config, service: &Service) -> Result<Vec<&'a L2Advertisement>, Reason> {
+    let pool = config.pool_of(&service.ingress).ok_or(Reason::IpNotAllowed)?;
+    let mut of_pool = config.l2_advertisements.iter().filter(|ad| ad.pools.contains(&pool.name)).peekable();
+    if of_pool.peek().is_none() {
+        return Err(Reason::NotAdvertised { pool: pool.name.clone() });
+    }
+    let advertisements: Vec<_> = of_pool.filter(|ad| ad.matches_service(&service.labels)).collect();
+    if advertisements.is_empty() {
+        return Err(Reason::NoMatchingAdvertisement);
+    }
+    let shares = annotations::get(&service.annotations, ALLOW_SHARED_IP).is_some();
+    if shares && advertisements.iter().any(|ad| !ad.service_selectors.is_empty()) {
+        return Err(Reason::SharedIpWithServiceSelector);
+    }
+    Ok(advertisements)
+}
+
+/// Whether the operator keeps load balancers off the node.
+pub(super) fn is_excluded(snapshot: &Snapshot, node: &Node) -> bool {
+    !snapshot.options.ignore_exclude_label && node.labels.contains_key(EXCLUDE_LABEL)
 }
 
 /// A member's Node object. Where there are no Node objects at all (plain hosts), a member is a node without labels.
 fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Option<&'a Node> {
-    static PLAIN: Node =
-        Node { labels: Labels::new(), internal_ips: Vec::new(), pod_cidrs: Vec::new(), network_unavailable: false };
+    static PLAIN: Node = Node {
+        labels: Labels::new(),
+        internal_ips: Vec::new(),
+        pod_cidrs: Vec::new(),
+        network_unavailable: false,
+        drained: false,
+    };
     let nodes = &snapshot.cluster.nodes;
     if nodes.is_empty() { Some(&PLAIN) } else { nodes.get(name.as_str()).map(AsRef::as_ref) }
 }
@@ -92,17 +136,49 @@ fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Option<&'a Node> {
 /// Where this node announces a Service: the interfaces of all advertisements that cover it here.
 pub(super) fn interfaces(snapshot: &Snapshot, config: &Config, service: &Service) -> Interfaces {
     let labels = node(snapshot, &snapshot.me).map(|node| &node.labels);
-    let pool = config.pool_of(&service.ingress).map(|pool| pool.name.as_str()).unwrap_or_default();
+    let advertisements = advertisements(config, service).unwrap_or_default();
+    let covers = |ad: &&L2Advertisement| labels.is_none_or(|labels| ad.covers_node(labels));
+    let interfaces = union(advertisements.into_iter().filter(covers).map(|ad| &ad.interfaces));
+    // A node that only hands over may be covered by none any more: it goes on where it was.
+    let none = matches!(&interfaces, Interfaces::Named(names) if names.is_empty());
+    if none { Interfaces::All } else { interfaces }
+}
+
+fn union<'a>(all: impl Iterator<Item = &'a Interfaces>) -> Interfaces {
     let mut names = BTreeSet::new();
-    for ad in config.l2_advertisements.iter().filter(|ad| ad.pools.contains(pool)) {
-        if !ad.matches_service(&service.labels) || !labels.is_none_or(|labels| ad.covers_node(labels)) {
-            continue;
-        }
-        match &ad.interfaces {
+    for interfaces in all {
+        match interfaces {
             Interfaces::All => return Interfaces::All,
             Interfaces::Named(more) => names.extend(more.iter().cloned()),
         }
     }
-    // A node that only hands over may be covered by none any more: it goes on where it was.
-    if names.is_empty() { Interfaces::All } else { Interfaces::Named(names) }
+    Interfaces::Named(names)
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Whether a node has an interface to announce on. One that has not told of its interfaces counts as having one.
+    fn can_announce_on(&self, node: &NodeName, allowed: &Interfaces) -> bool {
+        let suits = |name: &String| match allowed {
+            Interfaces::All => true,
+            Interfaces::Named(names) => names.contains(name),
+        };
+        if *node == self.me {
+            self.ground.interfaces.as_ref().is_none_or(|usable| usable.iter().any(suits))
+        } else {
+            self.view.facts.get(node).is_none_or(|facts| facts.interfaces.keys().any(suits))
+        }
+    }
+
+    /// Whether a node is being emptied, as its Node object or itself says.
+    fn is_drained(&self, name: &NodeName, node: &Node) -> bool {
+        node.drained || self.view.facts.get(name).is_some_and(|facts| facts.draining)
+    }
+
+    /// Whether a hardware address is one of a node's. One that has not told of its interfaces may have any.
+    pub(crate) fn is_of(&self, node: &NodeName, mac: [u8; 6]) -> bool {
+        let facts = self.view.facts.get(node);
+        facts.is_none_or(|facts| facts.interfaces.values().any(|address| *address == mac))
+    }
 }

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use ferrolb_gossip::NodeName;
+use ferrolb_gossip::{Claim, Held, NodeName};
 use ferrolb_source::ObjectKey;
 use serde::{Deserialize, Serialize};
 
-use super::{Reason, Snapshot, eligibility, plan};
+use super::{Cause, Reason, Snapshot, Strategy, Upgrade, eligibility, plan};
 
 /// What one node has to do with the Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,10 +88,11 @@ fn summarise(
     if let Some(reason) = &assessment.nobody {
         return format!("announced from nowhere: {reason}");
     }
-    let mine = plan(snapshot).verdicts.into_iter().find(|verdict| verdict.service == key.to_string());
-    let owner: Option<NodeName> = mine.as_ref().and_then(|verdict| verdict.owner.clone());
+    let decided = plan(snapshot);
+    let mine = decided.verdicts.iter().find(|verdict| verdict.service == key.to_string());
+    let owner: Option<NodeName> = mine.and_then(|verdict| verdict.owner.clone());
     story.owner = owner.as_ref().map(ToString::to_string);
-    let claim = story.addresses.first().and_then(|vip| snapshot.view.claims.get(vip));
+    let claim = story.addresses.iter().find_map(|vip| snapshot.view.claims.get(vip));
     story.epoch = claim.map_or(0, |held| held.claim.epoch);
     let known = snapshot.cluster.nodes.keys().map(|name| NodeName::from(name.as_str()));
     let mut names: Vec<NodeName> = known.chain(snapshot.view.members.keys().cloned()).collect();
@@ -101,28 +102,45 @@ fn summarise(
         .into_iter()
         .map(|node| {
             let hindrance = assessment.node(&node);
+            let standing = assessment.nodes.get(&node).and_then(|verdict| verdict.as_ref().ok());
             let reason = match &hindrance {
                 Some(reason) => reason.to_string(),
                 None if owner.as_ref() == Some(&node) => "announces it".to_owned(),
+                None if standing.is_some_and(|standing| standing.flapping) => {
+                    "stands by, after the others: it was declared down again and again".to_owned()
+                }
+                None if standing.is_some_and(|standing| standing.drained) => {
+                    "stands by, last of all: it is being emptied".to_owned()
+                }
                 None => "stands by".to_owned(),
             };
             NodeVerdict { node: node.to_string(), eligible: hindrance.is_none(), reason }
         })
         .collect();
-    match (owner, mine) {
-        (Some(owner), _) => {
-            let claim = claim.map(|held| held.claim.epoch);
-            let how = match claim {
-                Some(1) => "the first to own it".to_owned(),
-                Some(epoch) => format!("owner number {epoch}"),
+    let Some(verdict) = mine else { return format!("announced from nowhere: {}", Reason::NoEligibleNode) };
+    match owner {
+        Some(owner) if owner != snapshot.me || verdict.announce => {
+            let how = match claim.filter(|_| snapshot.options.strategy == Strategy::Balanced) {
+                Some(Held { claim: Claim { epoch: 1, .. }, .. }) => "the first to own it".to_owned(),
+                Some(held) => format!("owner number {}", held.claim.epoch),
                 None => "by rank".to_owned(),
             };
-            format!(
-                "announced from {owner}: alive, eligible, {how}; it stays there until the node fails, leaves or may no longer"
-            )
+            let first = story.addresses.first().and_then(|first| Some((first, decided.upgrades.get(first)?)));
+            let until = match (first, snapshot.options.strategy) {
+                (Some((_, Upgrade { to, cause: Cause::Preference(_) })), _) => {
+                    format!("it moves to {to}, which is preferred, once nothing has changed for a minute")
+                }
+                (Some((_, Upgrade { to, cause: Cause::Balance })), _) => {
+                    format!("it moves to {to}, which owns less, when nothing happens")
+                }
+                (None, Strategy::Balanced) => {
+                    "it stays there until the node fails, leaves, is drained or may no longer".to_owned()
+                }
+                (None, Strategy::Metallb) => "it stays there while no better ranked node is alive".to_owned(),
+            };
+            format!("announced from {owner}: alive, eligible, {how}; {until}")
         }
-        (None, Some(verdict)) if verdict.announce => format!("announced from here: {}", verdict.reason),
-        (None, Some(verdict)) => format!("announced from nowhere right now: {}", verdict.reason),
-        (None, None) => format!("announced from nowhere: {}", Reason::NoEligibleNode),
+        None if verdict.announce => format!("announced from here: {}", verdict.reason),
+        Some(_) | None => format!("announced from nowhere right now: {}", verdict.reason),
     }
 }

@@ -3,6 +3,8 @@
 mod election;
 mod eligibility;
 mod explain;
+mod group;
+mod quorum;
 mod reason;
 mod snapshot;
 
@@ -11,16 +13,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ferrolb_config::{Config, Interfaces};
-use ferrolb_gossip::NodeName;
+use ferrolb_gossip::{NodeName, rank};
 use ferrolb_source::{ObjectKey, Service};
 use serde::Serialize;
 
-pub use election::{Strategy, elect};
+pub use election::{Cause, Strategy, Upgrade};
 pub use explain::{Explanation, NodeVerdict, explain};
+pub use quorum::PartitionPolicy;
 pub use reason::Reason;
-pub use snapshot::{Options, Snapshot, first_election};
+pub use snapshot::{Ground, Options, Snapshot, Turns, first_election};
 
+use election::{Elected, Wanted, elect};
 use eligibility::Assessment;
+use group::{Group, Groups};
+use quorum::Quorum;
 
 /// One address of one Service, as this node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,6 +56,8 @@ pub struct Announcement {
     pub interfaces: Interfaces,
     /// Changes when the neighbourhood has to be told again.
     pub reasserted: u32,
+    /// Nobody is known to have held it before: somebody who is no node of ours may.
+    pub fresh: bool,
     /// The Services it is announced for.
     pub services: BTreeSet<ObjectKey>,
 }
@@ -63,13 +71,23 @@ pub struct NodePlan {
     pub l2: Vec<Announcement>,
     /// Addresses that this node should claim now.
     pub claims: Vec<IpAddr>,
-    /// Addresses that this node holds and nobody has any more.
+    /// Addresses that this node holds and should not: nobody has them any more, or it has lost its interfaces.
     pub releases: Vec<IpAddr>,
     /// Addresses nobody holds: who may, best first.
     pub vacant: BTreeMap<IpAddr, Vec<NodeName>>,
+    /// Who announces each address that is claimed.
+    pub owners: BTreeMap<IpAddr, NodeName>,
+    /// Addresses that will move although their owner is well, and whereto.
+    pub upgrades: BTreeMap<IpAddr, Upgrade>,
+    /// Addresses that this node may have to announce, or does.
+    pub watched: BTreeSet<IpAddr>,
+    /// Services that no node can announce for want of an interface, of which it falls to this node to tell, and the
+    /// interfaces that their advertisements allow.
+    pub failed: BTreeMap<ObjectKey, Interfaces>,
 }
 
 /// A Service with addresses, and where it may be announced.
+#[derive(Debug)]
 struct Candidate<'a> {
     key: &'a ObjectKey,
     service: &'a Service,
@@ -80,41 +98,38 @@ struct Candidate<'a> {
 pub fn plan(snapshot: &Snapshot) -> NodePlan {
     let Some(config) = &snapshot.config else { return NodePlan::default() };
     let candidates = candidates(snapshot, config);
-    let mut groups: BTreeMap<IpAddr, Vec<&Candidate<'_>>> = BTreeMap::new();
-    for candidate in &candidates {
-        if let Some(key) = candidate.service.ingress.first() {
-            groups.entry(*key).or_default().push(candidate);
+    let groups = Groups::of(&candidates);
+    let wanted: Wanted = groups.by_claim.iter().map(|(vip, group)| (*vip, group.eligible())).collect();
+    let elected = elect(snapshot, &wanted);
+    let mut plan = NodePlan { releases: forgotten(snapshot, &wanted), ..NodePlan::default() };
+    for (vip, group) in &groups.by_claim {
+        if let Some(elected) = elected.get(vip) {
+            plan.move_claims(snapshot, *vip, group, elected);
         }
     }
-    let wanted: BTreeMap<IpAddr, Vec<(i32, NodeName)>> =
-        groups.iter().map(|(vip, group)| (*vip, eligible_for_all(group))).collect();
-    let owners = elect(snapshot, &wanted);
-    let mut plan = NodePlan::default();
-    for (vip, owner) in &owners {
-        if let (None, Some(expected)) = (&owner.owner, owner.successors.first()) {
-            if *expected == snapshot.me && snapshot.view.ready && snapshot.can_announce {
-                plan.claims.push(*vip);
-            }
-            plan.vacant.insert(*vip, owner.successors.clone());
-        }
-    }
-    plan.releases = forgotten(snapshot, &wanted);
     let mut l2: BTreeMap<IpAddr, Announcement> = BTreeMap::new();
     for candidate in &candidates {
-        let elected = candidate.service.ingress.first().and_then(|vip| owners.get(vip));
-        let reason = judge(snapshot, candidate, elected);
+        let Some(claim) = candidate.service.ingress.first().map(|first| groups.claim_of(*first)) else { continue };
+        let elected = elected.get(&claim);
+        let reason = judge(snapshot, candidate, claim, elected);
         for address in &candidate.service.ingress {
             plan.verdicts.push(Verdict {
                 service: candidate.key.to_string(),
                 address: *address,
                 protocol: "layer2",
                 announce: reason.announces(),
-                owner: elected.and_then(|elected| elected.owner.clone()),
+                owner: elected.and_then(Elected::holder).cloned(),
                 reason: reason.clone(),
             });
             if reason.announces() {
-                announce(&mut l2, snapshot, config, candidate, *address);
+                announce(&mut l2, snapshot, config, candidate, *address, claim);
             }
+            if candidate.assessment.nodes.get(&snapshot.me).is_some_and(Result::is_ok) {
+                plan.watched.insert(*address);
+            }
+        }
+        if let Some(allowed) = failed(snapshot, candidate, claim) {
+            plan.failed.insert(candidate.key.clone(), allowed);
         }
     }
     plan.l2 = l2.into_values().collect();
@@ -133,44 +148,71 @@ fn candidates<'a>(snapshot: &'a Snapshot, config: &Arc<Config>) -> Vec<Candidate
         .collect()
 }
 
-/// Nodes that may announce for every Service of one address; where the Services cannot agree, those of the first.
-fn eligible_for_all(group: &[&Candidate<'_>]) -> Vec<(i32, NodeName)> {
-    let mut lists = group.iter().map(|candidate| candidate.assessment.eligible());
-    let first = lists.next().unwrap_or_default();
-    let all: Vec<(i32, NodeName)> = lists.fold(first.clone(), |common, list| {
-        common.into_iter().filter(|(_, node)| list.iter().any(|(_, other)| other == node)).collect()
-    });
-    if all.is_empty() { first } else { all }
+// === impl NodePlan ===
+
+impl NodePlan {
+    /// What this node has to say about who owns a group.
+    fn move_claims(&mut self, snapshot: &Snapshot, vip: IpAddr, group: &Group<'_>, elected: &Elected) {
+        let Elected { owner, outgoing, successors, upgrade } = elected;
+        if let Some(holder) = elected.holder() {
+            self.owners.insert(vip, holder.clone());
+        }
+        let me = Some(&snapshot.me);
+        let lost = |reason: &Reason| matches!(reason, Reason::NoUsableInterface { .. });
+        if outgoing.as_ref() == me
+            && group.members.iter().any(|c| c.assessment.node(&snapshot.me).is_some_and(|r| lost(&r)))
+        {
+            self.releases.push(vip);
+        }
+        let may_claim = snapshot.view.ready && !snapshot.ground.cut_off && group.quorum() == Quorum::Enough;
+        if owner.is_none() && group.quorum() == Quorum::Enough && !successors.is_empty() {
+            if may_claim && successors.first() == me {
+                self.claims.push(vip);
+            }
+            self.vacant.insert(vip, successors.clone());
+        }
+        if let Some(upgrade) = upgrade {
+            let due = match upgrade.cause {
+                Cause::Preference(_) => snapshot.turns.ripe.contains(&vip),
+                Cause::Balance => snapshot.turns.calm,
+            };
+            if may_claim && due && upgrade.to == snapshot.me {
+                self.claims.push(vip);
+            }
+            self.upgrades.insert(vip, upgrade.clone());
+        }
+    }
 }
 
 /// What this node is to do about one Service.
-fn judge(snapshot: &Snapshot, candidate: &Candidate<'_>, elected: Option<&election::Elected>) -> Reason {
+fn judge(snapshot: &Snapshot, candidate: &Candidate<'_>, claim: IpAddr, elected: Option<&Elected>) -> Reason {
     if let Some(reason) = &candidate.assessment.nobody {
         return reason.clone();
+    }
+    if snapshot.ground.cut_off {
+        return Reason::CutOff;
     }
     let mine = candidate.assessment.node(&snapshot.me);
     let Some(elected) = elected else { return mine.unwrap_or(Reason::NotAMember) };
     if !snapshot.view.ready {
         return Reason::NotReady;
     }
-    let owner = match &elected.owner {
-        Some(owner) if *owner == snapshot.me => return Reason::Owner,
-        Some(owner) => owner,
-        None => {
+    if let Some(reason) = candidate.assessment.quorum.hindrance() {
+        return reason;
+    }
+    let successor = elected.successors.first();
+    match &elected.owner {
+        Some(owner) if *owner == snapshot.me => Reason::Owner,
+        Some(owner) if snapshot.turns.lingering.get(&claim) == Some(owner) => Reason::HandingOver { to: owner.clone() },
+        Some(owner) => mine.unwrap_or(Reason::OwnedBy { owner: owner.clone() }),
+        None => match (&elected.outgoing, successor, mine) {
             // Better the old one than none, until a successor has claimed.
-            if elected.outgoing.as_ref() == Some(&snapshot.me)
-                && let Some(successor) = elected.successors.first()
-            {
-                return Reason::HandingOver { to: successor.clone() };
-            }
-            return match (mine, elected.successors.first()) {
-                (Some(reason), _) => reason,
-                (None, Some(expected)) => Reason::Vacant { expected: expected.clone() },
-                (None, None) => Reason::NoEligibleNode,
-            };
-        }
-    };
-    mine.unwrap_or(Reason::OwnedBy { owner: owner.clone() })
+            (Some(outgoing), Some(to), _) if *outgoing == snapshot.me => Reason::HandingOver { to: to.clone() },
+            (_, _, Some(reason)) => reason,
+            (_, Some(expected), None) => Reason::Vacant { expected: expected.clone() },
+            (_, None, None) => Reason::NoEligibleNode,
+        },
+    }
 }
 
 fn announce(
@@ -179,15 +221,20 @@ fn announce(
     config: &Config,
     candidate: &Candidate<'_>,
     address: IpAddr,
+    claim: IpAddr,
 ) {
     let interfaces = eligibility::interfaces(snapshot, config, candidate.service);
-    let key = candidate.service.ingress.first().copied().unwrap_or(address);
-    let reasserted = snapshot.view.claims.get(&key).map_or(0, |held| held.reasserted);
+    let (reasserted, fresh) = match (snapshot.options.strategy, snapshot.view.claims.get(&claim)) {
+        (Strategy::Balanced, Some(held)) => (held.reasserted, held.claim.epoch == 1),
+        (Strategy::Balanced, None) => (0, false),
+        (Strategy::Metallb, _) => (snapshot.turns.arrivals, false),
+    };
     let entry = l2.entry(address).or_insert_with(|| Announcement {
         vip: address,
-        claim: key,
+        claim,
         interfaces: interfaces.clone(),
         reasserted,
+        fresh,
         services: BTreeSet::new(),
     });
     entry.services.insert(candidate.key.clone());
@@ -197,8 +244,18 @@ fn announce(
     };
 }
 
+/// Where nothing but an interface is missing, everywhere, the best ranked of the nodes concerned tells of it.
+fn failed(snapshot: &Snapshot, candidate: &Candidate<'_>, claim: IpAddr) -> Option<Interfaces> {
+    let nodes = &candidate.assessment.nodes;
+    let Err(Reason::NoUsableInterface { allowed }) = nodes.get(&snapshot.me)? else { return None };
+    let lacks = |verdict: &Result<_, Reason>| matches!(verdict, Err(Reason::NoUsableInterface { .. }));
+    let concerned = nodes.iter().filter(|(_, verdict)| lacks(verdict)).map(|(node, _)| node);
+    let speaker = concerned.min_by_key(|node| rank(node, claim))?;
+    (*speaker == snapshot.me && nodes.values().all(Result::is_err)).then(|| allowed.clone())
+}
+
 /// Claims of ours on addresses that no Service has any more.
-fn forgotten(snapshot: &Snapshot, wanted: &BTreeMap<IpAddr, Vec<(i32, NodeName)>>) -> Vec<IpAddr> {
+fn forgotten(snapshot: &Snapshot, wanted: &Wanted) -> Vec<IpAddr> {
     let mine = snapshot.view.claims.keys().filter(|vip| snapshot.view.owner(**vip) == Some(&snapshot.me));
     mine.filter(|vip| !wanted.contains_key(vip)).copied().collect()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ferrolb_config::Interfaces;
 use ferrolb_gossip::NodeName;
 use serde::{Serialize, Serializer};
 
@@ -52,6 +53,20 @@ pub enum Reason {
     NodeNetworkUnavailable,
     /// The node carries the label `node.kubernetes.io/exclude-from-external-load-balancers`.
     NodeLabeledExcludeBalancers,
+    /// No interface of the node that the advertisements allow can announce.
+    NoUsableInterface {
+        /// Those that they allow.
+        allowed: Interfaces,
+    },
+    /// Too little of the cluster is seen from here to be sure that nobody else announces.
+    NoQuorum {
+        /// Living nodes that could announce.
+        seen: usize,
+        /// All nodes that could.
+        of: usize,
+    },
+    /// The address that this node gossips from is not on it any more.
+    CutOff,
     /// Nothing is wrong with the Service, but no node may announce it.
     NoEligibleNode,
 }
@@ -81,6 +96,9 @@ impl Reason {
             Self::SharedIpWithServiceSelector => "sharedIPWithServiceSelector",
             Self::NodeNetworkUnavailable => "nodeNetworkUnavailable",
             Self::NodeLabeledExcludeBalancers => "nodeLabeledExcludeBalancers",
+            Self::NoUsableInterface { .. } => "noUsableInterface",
+            Self::NoQuorum { .. } => "noQuorum",
+            Self::CutOff => "cutOff",
             Self::NoEligibleNode => "noEligibleNode",
         }
     }
@@ -111,6 +129,22 @@ impl fmt::Display for Reason {
                 f.write_str("the node's network is unavailable (condition NetworkUnavailable)")
             }
             Self::NodeLabeledExcludeBalancers => write!(f, "the node carries the label {}", ferrolb_api::EXCLUDE_LABEL),
+            Self::NoUsableInterface { allowed: Interfaces::All } => {
+                f.write_str("the node has no interface that can announce")
+            }
+            Self::NoUsableInterface { allowed: Interfaces::Named(names) } => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                write!(f, "the node cannot announce on {}", names.join(", "))
+            }
+            Self::NoQuorum { seen: 0, of: 0 } => {
+                f.write_str("a quorum is asked for and there are no Node objects to count; see --partition-policy")
+            }
+            Self::NoQuorum { seen, of } => write!(
+                f,
+                "only {seen} of the {of} nodes that could announce are seen, too few to be sure that no other does \
+                 (--partition-policy quorum)"
+            ),
+            Self::CutOff => f.write_str("the address that this speaker gossips from is not on the node any more"),
             Self::NoEligibleNode => f.write_str("no living node may announce the service"),
         }
     }

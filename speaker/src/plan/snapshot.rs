@@ -1,6 +1,6 @@
 //! Everything a decision is made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use ferrolb_config::Config;
 use ferrolb_gossip::{Claim, Held, Identity, NodeName, View};
 use ferrolb_source::Cluster;
 
-use super::{NodePlan, Strategy, plan};
+use super::{NodePlan, PartitionPolicy, Strategy, plan};
 
 /// Choices of the operator that decisions depend on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,11 @@ pub struct Options {
     pub ignore_exclude_label: bool,
     /// How the owner of an address is chosen.
     pub strategy: Strategy,
+    /// What a part of the cluster does that does not see the rest of it.
+    pub partition_policy: PartitionPolicy,
+    /// Under [`Strategy::Balanced`]: while nothing happens, move addresses from nodes that own more than their share to
+    /// nodes that own less, one at a time.
+    pub rebalance: bool,
 }
 
 /// Everything known at one moment.
@@ -34,10 +39,35 @@ pub struct Snapshot {
     pub cluster: Arc<Cluster>,
     /// Who is alive and who claims what.
     pub view: Arc<View>,
-    /// Whether this node has an interface to announce on. Without one it claims nothing: others will.
-    pub can_announce: bool,
+    /// What the links of this node allow.
+    pub ground: Ground,
+    /// What the passage of time has decided.
+    pub turns: Turns,
+}
+
+/// What the links of this node allow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ground {
+    /// Names of the interfaces that can announce; `None`: not known yet, so any may.
+    pub interfaces: Option<BTreeSet<String>>,
+    /// The address that this node gossips from is not on it any more: it hears nobody, and the others will take over.
+    pub cut_off: bool,
+}
+
+/// What the passage of time has decided; see [`Brain`](crate::Brain), which keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Turns {
     /// How many successors of a vacant address have been passed over, because they did not claim in time.
     pub skipped: BTreeMap<IpAddr, usize>,
+    /// Addresses whose preferred nodes have been there for long enough to take over.
+    pub ripe: BTreeSet<IpAddr>,
+    /// Nothing has happened for long enough to move an address for the sake of balance.
+    pub calm: bool,
+    /// Addresses that this node has just lost to another one, and that it answers for until the other was heard.
+    pub lingering: BTreeMap<IpAddr, NodeName>,
+    /// How many members have come. Whoever comes may have announced anything before: under [`Strategy::Metallb`], where
+    /// no claim tells of that, everything is announced anew.
+    pub arrivals: u32,
 }
 
 impl Snapshot {
@@ -61,8 +91,8 @@ impl Snapshot {
             config: Some(config),
             cluster,
             view: Arc::new(view),
-            can_announce: true,
-            skipped: BTreeMap::new(),
+            ground: Ground::default(),
+            turns: Turns::default(),
         }
     }
 }

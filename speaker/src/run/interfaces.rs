@@ -1,29 +1,15 @@
 //! The kernel's links as the announcer wants them, and the words for those that cannot announce.
 
+use std::net::IpAddr;
+
 use ferrolb_config::Interfaces;
-use ferrolb_fib::links::{Candidate, Links, announcing};
+use ferrolb_fib::links::{Candidate, Link, Links, announcing};
 use ferrolb_l2::driver::Observed;
 use ferrolb_l2::{Interface, MacAddr};
 
+use super::exclusion::Exclusion;
 use crate::admin;
 use crate::plan::Announcement;
-
-/// Beginnings of the names of interfaces that lead into this node's containers and tunnels, never to a LAN.
-const EXCLUDED: [&str; 13] = [
-    "cali",
-    "cbr",
-    "cni",
-    "docker",
-    "dummy",
-    "flannel",
-    "kube-ipvs",
-    "lxc",
-    "nodelocaldns",
-    "tunl",
-    "veth",
-    "virbr",
-    "vxlan",
-];
 
 /// An interface, and whether it can announce.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,20 +20,33 @@ pub(super) struct Port {
     pub(super) usable: Result<Interface, String>,
 }
 
-pub(super) fn ports(links: &Links) -> Vec<Port> {
-    let excluded = |name: &str| EXCLUDED.iter().any(|prefix| name.starts_with(prefix));
+/// Every link, and whether it can announce.
+pub(super) fn ports(links: &Links, exclusion: &Exclusion) -> Vec<Port> {
+    let excluded = |name: &str| exclusion.excludes(name);
     let mac = |[a, b, c, d, e, f]: [u8; 6]| MacAddr::new(a, b, c, d, e, f);
     let port = |Candidate { link, exclusion }: Candidate<'_>| {
         let address = link.mac.map(mac);
         let usable = match (exclusion, address) {
             (Some(exclusion), _) => Err(exclusion.to_string()),
             (None, None) => Err("has no Ethernet address".to_owned()),
-            (None, Some(mac)) => Ok(Interface { name: link.name.clone(), index: link.index, mac, up: true }),
+            (None, Some(mac)) => {
+                let (name, link_local) = (link.name.clone(), link.link_local());
+                Ok(Interface { name, index: link.index, mac, up: true, link_local })
+            }
         };
         let mac = address.map_or_else(String::new, |mac| mac.to_string());
         Port { name: link.name.clone(), mac, usable }
     };
     announcing(links, excluded).into_iter().map(port).collect()
+}
+
+/// Whether an address is not on this node any more. Nothing is known before the kernel has told of its links.
+pub(super) fn is_gone(links: &Links, address: IpAddr) -> bool {
+    let bears = |link: &Link| {
+        // The whole prefix of the loopback interface is local.
+        link.addresses.iter().any(|net| net.addr() == address || (link.loopback && net.contains(&address)))
+    };
+    !address.is_unspecified() && !links.is_empty() && !links.iter().any(bears)
 }
 
 /// For the admin socket: every interface, and whether its socket works.
@@ -72,5 +71,6 @@ pub(super) fn announcement(announcement: &Announcement) -> ferrolb_l2::Announcem
             Interfaces::Named(names) => ferrolb_l2::Interfaces::Named(names.clone()),
         },
         reasserted: announcement.reasserted,
+        fresh: announcement.fresh,
     }
 }

@@ -95,7 +95,8 @@ fn refused(problems: &[Problem]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::DEFAULT_VALUES;
+    use crate::lab::default_values;
+    use crate::layout::Family;
 
     fn identities(text: &str) -> Vec<Identity> {
         read(text, "x.yaml").unwrap().iter().filter_map(Identity::of).collect()
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn values_become_resources_in_the_namespace_of_an_installation() {
-        let found = identities(DEFAULT_VALUES);
+        let found = identities(&default_values(Family::Dual));
         let kinds: Vec<&str> = found.iter().map(|identity| identity.kind.as_str()).collect();
         assert_eq!(kinds, ["IPAddressPool", "L2Advertisement"]);
         assert!(found.iter().all(|identity| identity.namespace == DEFAULT_NAMESPACE), "{found:?}");

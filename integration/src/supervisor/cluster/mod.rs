@@ -28,7 +28,7 @@ use super::daemons::Origin;
 use super::manifests::Manifests;
 use crate::apiserver::{self, ControlPlane};
 use crate::error::{Error, system};
-use crate::layout::API_ADDRESS;
+use crate::layout::{Family, Layout};
 use crate::namespaces::{KUBECONFIG, KUBECTL, LOG_FOLDER};
 
 /// What an installation applies before it configures anything.
@@ -57,12 +57,16 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Starts it in the calling thread's network namespace, with the programs in `programs`; its files are below
     /// `TMPDIR`.
-    pub(super) async fn start(programs: &Path, record: Manifests) -> Result<Self, Error> {
-        let options = apiserver::Options {
-            listen: API_ADDRESS.into(),
-            advertise: API_ADDRESS.into(),
-            ..apiserver::Options::new(programs.to_owned())
-        };
+    pub(super) async fn start(programs: &Path, record: Manifests, layout: &Layout) -> Result<Self, Error> {
+        let mut options = apiserver::Options::new(programs.to_owned());
+        if let Some(address) = layout.api_addresses().first() {
+            options.listen = *address;
+            options.advertise = *address;
+        }
+        if layout.family() == Family::Ipv6 {
+            // The first range is of the family of the address that is advertised.
+            "fd00:10:96::/112,10.96.0.0/16".clone_into(&mut options.service_ranges);
+        }
         let plane = ControlPlane::start(options).await?;
         let client = plane.client().await?;
         let cluster = Self { plane, client, record, turn: tokio::sync::Mutex::default() };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -43,6 +43,8 @@ pub(super) struct Proxy {
     latest: Arc<Mutex<Objects>>,
     /// What is loaded on every node.
     loaded: BTreeMap<String, String>,
+    /// What all nodes' rules were made from, once they are loaded.
+    in_force: watch::Sender<Objects>,
 }
 
 impl Proxy {
@@ -53,7 +55,12 @@ impl Proxy {
         source: Source,
         latest: Arc<Mutex<Objects>>,
     ) -> Self {
-        Self { runner, events, layout, source, latest, loaded: BTreeMap::new() }
+        Self { runner, events, layout, source, latest, loaded: BTreeMap::new(), in_force: watch::Sender::default() }
+    }
+
+    /// What the rules of all nodes were made from; changes when they are loaded.
+    pub(super) fn in_force(&self) -> watch::Receiver<Objects> {
+        self.in_force.subscribe()
     }
 
     /// Follows the source until it is dropped. Cancel-safe in the only way that matters here: a node's rules are
@@ -109,6 +116,9 @@ impl Proxy {
                 }
             }
         }
+        if complete {
+            self.in_force.send_replace(objects);
+        }
         complete
     }
 
@@ -135,6 +145,16 @@ impl Proxy {
     async fn warn_of(&self, node: &str, error: &Error) {
         self.warn(format!("the proxy rules of {node} were not loaded: {}", chain(error))).await;
     }
+}
+
+/// Whether the endpoints of the service `name` are those of `nodes`; so they are of one that does not exist.
+pub(super) fn endpoints_are_on(objects: &Objects, name: &str, nodes: &BTreeSet<String>) -> bool {
+    objects.services.get(name).is_none_or(|service| {
+        service.ports.iter().all(|port| {
+            let there: BTreeSet<String> = port.endpoints.iter().filter_map(|endpoint| endpoint.node.clone()).collect();
+            there == *nodes
+        })
+    })
 }
 
 /// The services for display.

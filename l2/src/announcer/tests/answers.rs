@@ -12,7 +12,7 @@ fn question_for_an_announced_address_is_answered_to_the_asker() {
     bench.frame(ETH0, &question(vip(1)));
     assert_eq!(bench.sent.len(), 1);
     assert_eq!(bench.sent[0].purpose, Purpose::Answer);
-    assert_eq!(bench.sent[0].frame, arp::answer(&question(vip(1)), mac(ETH0)));
+    assert_eq!(bench.sent[0].arp(), arp::answer(&question(vip(1)), mac(ETH0)));
     let counters = bench.status(vip(1)).counters;
     assert_eq!((counters.requests_received, counters.responses_sent, counters.conflicts), (1, 1, 0));
     assert_eq!(bench.heard, []);
@@ -24,17 +24,17 @@ fn probe_is_answered() {
     bench.take();
     bench.frame(ETH0, &ArpFrame { sender_ip: Ipv4Addr::UNSPECIFIED, ..question(vip(1)) });
     assert_eq!(bench.sent.len(), 1);
-    assert_eq!(bench.sent[0].frame.target_mac, CLIENT_MAC);
+    assert_eq!(bench.sent[0].arp().target_mac, CLIENT_MAC);
 }
 
 #[test]
 fn questions_that_are_not_for_us_are_not_answered() {
-    let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED });
+    let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED, ..Config::default() });
     bench.handle(Input::Interfaces(vec![interface(ETH0), interface(ETH1)]));
     let elsewhere = Interfaces::Named(BTreeSet::from(["eth1".to_owned()]));
     bench.handle(Input::Announce(vec![
         everywhere(vip(1)),
-        Announcement { vip: vip(2), interfaces: elsewhere, reasserted: 0 },
+        Announcement { vip: vip(2), interfaces: elsewhere, reasserted: 0, fresh: false },
     ]));
     bench.handle(Input::Watch(BTreeSet::from([vip(3)])));
     bench.take();
@@ -86,7 +86,7 @@ fn foreign_claim_is_reported_and_defended_once_in_ten_seconds() {
     assert_eq!(bench.times(vip(1), Purpose::Defence), [20_350, 30_350, 40_350]);
     assert_eq!(bench.sent.len(), 3, "nothing but the defence");
     let IpAddr::V4(address) = vip(1) else { panic!("IPv4") };
-    assert_eq!(bench.sent[0].frame, arp::announce_request(mac(ETH0), address));
+    assert_eq!(bench.sent[0].arp(), arp::announce_request(mac(ETH0), address));
     assert_eq!(bench.heard.len(), 75);
     assert!(bench.heard.iter().all(|heard| heard.announced && heard.mac == OTHER && heard.interface == "eth0"));
     assert_eq!(bench.heard.iter().filter(|heard| heard.defended).count(), 3);
@@ -144,7 +144,7 @@ fn gratuitous_request_of_another_owner_is_reported_and_not_answered() {
             mac: OTHER,
             index: ETH0,
             interface: "eth0".into(),
-            operation: Operation::Request,
+            claim: Claim::ArpRequest,
             announced: false,
             defended: false,
         }]
@@ -160,7 +160,7 @@ fn gratuitous_request_of_another_owner_is_reported_and_not_answered() {
 fn own_frames_are_never_heard() {
     let mut bench = Bench::announcing([vip(1)]);
     for event in bench.take() {
-        bench.frame(ETH0, &event.frame);
+        bench.frame(ETH0, &event.arp());
     }
     assert_eq!(bench.heard, []);
     assert_eq!(bench.status(vip(1)).counters.conflicts, 0);

@@ -8,13 +8,13 @@ const BURST: [u128; 7] = [0, 50, 200, 500, 1_100, 2_200, 5_000];
 fn gained_address_is_announced_in_a_burst_of_seven_rounds() {
     let mut bench = Bench::announcing([vip(1)]);
     bench.run_until(600_000 * MS);
-    assert_eq!(bench.times(vip(1), Purpose::Request), BURST);
+    assert_eq!(bench.times(vip(1), Purpose::Announce), BURST);
     assert_eq!(bench.times(vip(1), Purpose::Reply), BURST);
     assert_eq!(bench.sent.len(), 14);
     assert_eq!(bench.status(vip(1)).counters.gratuitous_sent, 14);
     let IpAddr::V4(address) = vip(1) else { panic!("IPv4") };
-    assert_eq!(bench.sent[0].frame, arp::announce_request(mac(ETH0), address));
-    assert_eq!(bench.sent[1].frame, arp::announce_reply(mac(ETH0), address));
+    assert_eq!(bench.sent[0].arp(), arp::announce_request(mac(ETH0), address));
+    assert_eq!(bench.sent[1].arp(), arp::announce_reply(mac(ETH0), address));
 }
 
 #[test]
@@ -37,8 +37,8 @@ fn reassertion_restarts_the_burst_and_keeps_the_time_of_announcement() {
     bench.take();
     bench.handle(Input::Announce(vec![Announcement { reasserted: 7, ..everywhere(vip(1)) }, everywhere(vip(2))]));
     bench.run_until(30_000 * MS);
-    assert_eq!(bench.times(vip(1), Purpose::Request), BURST.map(|at| at + 10_000));
-    assert_eq!(bench.times(vip(2), Purpose::Request), []);
+    assert_eq!(bench.times(vip(1), Purpose::Announce), BURST.map(|at| at + 10_000));
+    assert_eq!(bench.times(vip(2), Purpose::Announce), []);
     assert_eq!(bench.status(vip(1)).interfaces, since);
 }
 
@@ -49,7 +49,7 @@ fn reassertion_in_the_middle_of_a_burst_starts_it_from_the_beginning() {
     bench.take();
     bench.handle(Input::Announce(vec![Announcement { reasserted: 1, ..everywhere(vip(1)) }]));
     bench.run_until(30_000 * MS);
-    assert_eq!(bench.times(vip(1), Purpose::Request), BURST.map(|at| at + 300));
+    assert_eq!(bench.times(vip(1), Purpose::Announce), BURST.map(|at| at + 300));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn announcement_is_refreshed_about_every_minute_after_the_burst() {
     bench.handle(Input::Interfaces(vec![interface(ETH0)]));
     bench.announce([vip(1)]);
     bench.run_until(3_600_000 * MS);
-    let requests = bench.times(vip(1), Purpose::Request);
+    let requests = bench.times(vip(1), Purpose::Announce);
     assert_eq!(requests[..7], BURST);
     let gaps: Vec<u128> = requests[6..].windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps.iter().all(|gap| (54_000..=66_000).contains(gap)), "seed {SEED}: {gaps:?}");
@@ -95,7 +95,7 @@ fn each_round_tells_the_gateways_of_its_interface() {
     let known = Gateway { index: ETH0, address: Ipv4Addr::new(198, 51, 100, 254), mac: Some(mac(9)) };
     let unknown = Gateway { index: ETH0, address: Ipv4Addr::new(198, 51, 100, 253), mac: None };
     let elsewhere = Gateway { index: ETH1, ..known };
-    let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED });
+    let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED, ..Config::default() });
     bench.handle(Input::Gateways(vec![known, unknown, elsewhere, known]));
     bench.handle(Input::Interfaces(vec![interface(ETH0)]));
     bench.announce([vip(1)]);
@@ -105,18 +105,8 @@ fn each_round_tells_the_gateways_of_its_interface() {
     assert_eq!(bench.status(vip(1)).counters.gateway_sent, 14);
     assert_eq!(bench.status(vip(1)).counters.gratuitous_sent, 14);
     for pair in frames.chunks(2) {
-        assert_eq!((pair[0].frame.target_ip, pair[0].frame.destination), (unknown.address, MacAddr::broadcast()));
-        assert_eq!((pair[1].frame.target_ip, pair[1].frame.destination), (known.address, mac(9)));
-        assert_eq!(IpAddr::V4(pair[0].frame.sender_ip), vip(1));
+        assert_eq!((pair[0].arp().target_ip, pair[0].arp().destination), (unknown.address, MacAddr::broadcast()));
+        assert_eq!((pair[1].arp().target_ip, pair[1].arp().destination), (known.address, mac(9)));
+        assert_eq!(IpAddr::V4(pair[0].arp().sender_ip), vip(1));
     }
-}
-
-#[test]
-fn ipv6_addresses_are_taken_and_announced_nowhere() {
-    let v6: IpAddr = "2001:db8::1".parse().expect("an address");
-    let mut bench = Bench::announcing([v6, vip(1)]);
-    bench.run_until(10_000 * MS);
-    assert!(bench.sent.iter().all(|event| event.vip == vip(1)));
-    assert_eq!(bench.status(v6), VipStatus::default());
-    assert!(bench.announcer.status().contains_key(&v6));
 }

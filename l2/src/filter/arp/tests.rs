@@ -7,8 +7,8 @@ use pnet_base::MacAddr;
 use proptest::prelude::*;
 
 use super::*;
-use crate::filter::MAX_INSTRUCTIONS;
 use crate::filter::interpreter::{run, verify};
+use crate::filter::{MAX_INSTRUCTIONS, OTHER_HOST};
 use crate::wire::arp::{ArpFrame, Operation};
 
 const BROADCAST_TYPE: u32 = 1;
@@ -60,6 +60,8 @@ fn probe(set: &Set, pick: usize, offset: i8, anywhere: u32) -> Ipv4Addr {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn exact_filter_accepts_what_the_predicate_wants(
         targets in addresses(), senders in addresses(),

@@ -60,9 +60,9 @@ impl EventQueue {
     }
 }
 
-fn reason(error: &mpsc::error::TrySendError<Event>) -> &str {
+fn reason(error: &mpsc::error::TrySendError<Event>) -> &'static str {
     match error {
-        mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event) => &event.reason,
+        mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event) => event.reason,
     }
 }
 
@@ -165,7 +165,7 @@ fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
             uid,
             ..ObjectReference::default()
         },
-        reason: Some(event.reason.clone()),
+        reason: Some(event.reason.to_owned()),
         message: Some(shortened(&event.message, LONGEST_MESSAGE)),
         type_: Some(
             match event.event_type {
@@ -177,8 +177,8 @@ fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
         count: Some(1),
         first_timestamp: Some(Time(now)),
         last_timestamp: Some(Time(now)),
-        source: Some(EventSource { component: Some(event.source.clone()), host: None }),
-        reporting_component: Some(event.source.clone()),
+        source: Some(EventSource { component: Some(event.source.to_owned()), host: None }),
+        reporting_component: Some(event.source.to_owned()),
         ..CoreEvent::default()
     })
 }

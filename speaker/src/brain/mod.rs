@@ -1,19 +1,19 @@
 //! Keeps everything known, decides anew on every change, and gives successors their time. No clock, no sockets: the
 //! whole speaker runs in virtual time in tests.
 
-use std::collections::{BTreeMap, VecDeque};
+mod timers;
+
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ferrolb_config::{Class, Config, Problem, parse};
 use ferrolb_gossip::{NodeName, View};
 use ferrolb_source::Cluster;
 
-use crate::plan::{NodePlan, Options, Snapshot, plan};
-
-/// A successor that has not claimed a vacant address by then is passed over.
-const CLAIM_WITHIN: Duration = Duration::from_millis(300);
+use crate::plan::{Ground, NodePlan, Options, Snapshot, Turns, plan};
+use timers::Timers;
 
 /// What the brain is told.
 #[derive(Debug)]
@@ -22,8 +22,15 @@ pub enum Input {
     Cluster(Arc<Cluster>),
     /// The membership or the claims changed.
     View(Arc<View>),
-    /// Whether this node has an interface to announce on; until told otherwise it has.
-    CanAnnounce(bool),
+    /// What the links of this node allow; until told, everything.
+    Ground(Ground),
+    /// A station announces an address.
+    Heard {
+        /// The address.
+        vip: IpAddr,
+        /// The station's hardware address.
+        mac: [u8; 6],
+    },
 }
 
 /// What the brain wants.
@@ -37,19 +44,15 @@ pub enum Output {
     Plan(Arc<NodePlan>),
 }
 
-#[derive(Debug)]
-struct Vacancy {
-    successors: Vec<NodeName>,
-    skipped: usize,
-    deadline: Instant,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Brain {
     snapshot: Snapshot,
     plan: Arc<NodePlan>,
-    vacancies: BTreeMap<IpAddr, Vacancy>,
+    /// Since the first input.
+    timers: Option<Timers>,
+    /// When it last decided.
+    decided: Option<Instant>,
     /// What is wrong with the newest resources.
     problems: Vec<Problem>,
     /// A good configuration that would take the ground from under addresses we announce: it waits for the controller.
@@ -69,13 +72,14 @@ impl Brain {
             config: None,
             cluster: Arc::default(),
             view,
-            can_announce: true,
-            skipped: BTreeMap::new(),
+            ground: Ground::default(),
+            turns: Turns::default(),
         };
         Self {
             snapshot,
             plan: Arc::default(),
-            vacancies: BTreeMap::new(),
+            timers: None,
+            decided: None,
             problems: Vec::new(),
             waiting: None,
             stale: false,
@@ -85,26 +89,35 @@ impl Brain {
 
     /// Takes over news and decides anew.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        let timers = self.timers.get_or_insert_with(|| Timers::new(now));
         match input {
             Input::Cluster(cluster) => self.take_over(cluster),
-            Input::View(view) => self.snapshot.view = view,
-            Input::CanAnnounce(can) => self.snapshot.can_announce = can,
+            Input::View(view) => {
+                timers.view(now, &self.snapshot.view, &view);
+                self.snapshot.view = view;
+            }
+            Input::Ground(ground) => self.snapshot.ground = ground,
+            Input::Heard { vip, mac } => {
+                let announced = self.plan.l2.iter().find(|announcement| announcement.vip == vip);
+                let claim = announced.map(|announcement| announcement.claim);
+                let by = |node: &NodeName| self.snapshot.is_of(node, mac);
+                if !claim.is_some_and(|claim| timers.heard(claim, by)) {
+                    return;
+                }
+            }
         }
         self.decide(now);
     }
 
-    /// Passes over successors whose time is up.
+    /// Does what time brings.
     pub fn handle_deadline(&mut self, now: Instant) {
-        for vacancy in self.vacancies.values_mut().filter(|vacancy| vacancy.deadline <= now) {
-            vacancy.skipped += 1;
-            vacancy.deadline = now + CLAIM_WITHIN;
-        }
+        self.timers.get_or_insert_with(|| Timers::new(now)).expire(now);
         self.decide(now);
     }
 
     /// When [`Brain::handle_deadline`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.vacancies.values().map(|vacancy| vacancy.deadline).min()
+        self.timers.as_ref()?.next_deadline(self.decided?)
     }
 
     /// What to do next; `None`: nothing.
@@ -165,10 +178,12 @@ impl Brain {
     }
 
     fn decide(&mut self, now: Instant) {
-        self.snapshot.skipped = self.skipped();
+        let timers = self.timers.get_or_insert_with(|| Timers::new(now));
+        self.decided = Some(now);
+        self.snapshot.turns = timers.turns(now);
         let mut plan = plan(&self.snapshot);
-        if self.keep_time(now, &plan) {
-            self.snapshot.skipped = self.skipped();
+        if timers.follow(now, &self.snapshot, &self.plan, &plan) {
+            self.snapshot.turns = timers.turns(now);
             plan = crate::plan::plan(&self.snapshot);
         }
         if !plan.claims.is_empty() {
@@ -181,29 +196,5 @@ impl Brain {
             self.plan = Arc::new(plan);
             self.outputs.push_back(Output::Plan(Arc::clone(&self.plan)));
         }
-    }
-
-    fn skipped(&self) -> BTreeMap<IpAddr, usize> {
-        self.vacancies.iter().filter(|(_, v)| v.skipped > 0).map(|(vip, v)| (*vip, v.skipped)).collect()
-    }
-
-    /// Starts the clock of new vacancies and forgets filled ones; whether somebody's turn changed by that.
-    fn keep_time(&mut self, now: Instant, plan: &NodePlan) -> bool {
-        self.vacancies.retain(|vip, _| plan.vacant.contains_key(vip));
-        let mut changed = false;
-        for (vip, successors) in &plan.vacant {
-            let mut candidates = successors.clone();
-            candidates.sort_unstable();
-            match self.vacancies.get_mut(vip) {
-                Some(vacancy) if vacancy.successors == candidates => {}
-                known => {
-                    // Other candidates, other turns.
-                    changed |= known.is_some_and(|vacancy| vacancy.skipped > 0);
-                    let vacancy = Vacancy { successors: candidates, skipped: 0, deadline: now + CLAIM_WITHIN };
-                    self.vacancies.insert(*vip, vacancy);
-                }
-            }
-        }
-        changed
     }
 }

@@ -1,0 +1,191 @@
+//! What the passage of time decides: who is passed over, what is stable enough to move, and how long an address is
+//! answered for that another node has taken over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use ferrolb_gossip::{NodeName, View};
+
+use crate::plan::{Cause, NodePlan, Snapshot, Strategy, Turns};
+
+/// A successor that has not claimed a vacant address by then is passed over.
+const CLAIM_WITHIN: Duration = Duration::from_millis(300);
+/// What nothing forces to move moves when membership has not changed for so long.
+const STABLE_FOR: Duration = Duration::from_secs(60);
+/// Pause between two moves for the sake of balance.
+const REBALANCE_EVERY: Duration = Duration::from_secs(10);
+/// How long an address is answered for that another node has claimed in an orderly move: what its first frames need.
+const LINGER_CLAIMED: Duration = Duration::from_millis(300);
+/// The same where nobody claims anything, and the other node may still have to begin.
+const LINGER_UNCLAIMED: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Vacancy {
+    successors: Vec<NodeName>,
+    skipped: usize,
+    deadline: Instant,
+}
+
+/// A preference that waits for its time.
+#[derive(Debug, Clone, Copy)]
+struct Ripening {
+    preference: i32,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Lingering {
+    to: NodeName,
+    deadline: Instant,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Timers {
+    vacancies: BTreeMap<IpAddr, Vacancy>,
+    ripening: BTreeMap<IpAddr, Ripening>,
+    lingering: BTreeMap<IpAddr, Lingering>,
+    /// When a member came or went.
+    churned: Instant,
+    /// When an address changed its owner.
+    moved: Instant,
+    /// Whether an address waits for calm.
+    awaits_calm: bool,
+    /// How many members have come.
+    arrivals: u32,
+}
+
+// === impl Timers ===
+
+impl Timers {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            vacancies: BTreeMap::new(),
+            ripening: BTreeMap::new(),
+            lingering: BTreeMap::new(),
+            churned: now,
+            moved: now,
+            awaits_calm: false,
+            arrivals: 0,
+        }
+    }
+
+    /// Notes who came and went.
+    pub(super) fn view(&mut self, now: Instant, before: &View, after: &View) {
+        let lives = |view: &View| view.members.iter().map(|(name, life)| (name.clone(), life.boot)).collect::<Vec<_>>();
+        if lives(before) != lives(after) {
+            self.churned = now;
+        }
+        let new = after.members.keys().filter(|name| !before.members.contains_key(*name)).count();
+        self.arrivals = self.arrivals.wrapping_add(u32::try_from(new).unwrap_or(u32::MAX));
+    }
+
+    /// What has been decided by now.
+    pub(super) fn turns(&self, now: Instant) -> Turns {
+        let ripe = |entry: &Ripening| ripe_at(entry, self.churned) <= now;
+        Turns {
+            skipped: self.vacancies.iter().filter(|(_, v)| v.skipped > 0).map(|(vip, v)| (*vip, v.skipped)).collect(),
+            ripe: self.ripening.iter().filter(|(_, entry)| ripe(entry)).map(|(vip, _)| *vip).collect(),
+            calm: self.calm_at() <= now,
+            lingering: self.lingering.iter().map(|(vip, lingering)| (*vip, lingering.to.clone())).collect(),
+            arrivals: self.arrivals,
+        }
+    }
+
+    /// Passes over successors whose time is up, and ends what has lingered long enough.
+    pub(super) fn expire(&mut self, now: Instant) {
+        for vacancy in self.vacancies.values_mut().filter(|vacancy| vacancy.deadline <= now) {
+            vacancy.skipped += 1;
+            vacancy.deadline = now + CLAIM_WITHIN;
+        }
+        self.lingering.retain(|_, lingering| lingering.deadline > now);
+    }
+
+    /// When something is due after `now`.
+    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let vacancies = self.vacancies.values().map(|vacancy| vacancy.deadline);
+        let lingering = self.lingering.values().map(|lingering| lingering.deadline);
+        let ripe = self.ripening.values().map(|entry| ripe_at(entry, self.churned));
+        let calm = self.awaits_calm.then(|| self.calm_at());
+        // Those that are ripe already wait for somebody else's claim.
+        let later = ripe.chain(calm).filter(|at| *at > now);
+        vacancies.chain(lingering).chain(later).min()
+    }
+
+    /// Another node was heard to announce: nothing of this address lingers any more. Says whether something did.
+    pub(super) fn heard(&mut self, claim: IpAddr, by: impl Fn(&NodeName) -> bool) -> bool {
+        let ends = self.lingering.get(&claim).is_some_and(|lingering| by(&lingering.to));
+        if ends {
+            self.lingering.remove(&claim);
+        }
+        ends
+    }
+
+    /// Takes a plan into account. Says whether that changes the turns that it was made with.
+    pub(super) fn follow(&mut self, now: Instant, snapshot: &Snapshot, before: &NodePlan, plan: &NodePlan) -> bool {
+        let before_turns = self.turns(now);
+        self.vacancies(now, plan);
+        self.linger(now, snapshot, before, plan);
+        if before.owners != plan.owners {
+            self.moved = now;
+        }
+        let wanted = plan.upgrades.iter().filter_map(|(vip, upgrade)| match upgrade.cause {
+            Cause::Preference(preference) => Some((*vip, preference)),
+            Cause::Balance => None,
+        });
+        let ripening = wanted.map(|(vip, preference)| {
+            let known = self.ripening.get(&vip).filter(|known| known.preference == preference);
+            (vip, known.copied().unwrap_or(Ripening { preference, since: now }))
+        });
+        self.ripening = ripening.collect();
+        self.awaits_calm = plan.upgrades.values().any(|upgrade| upgrade.cause == Cause::Balance);
+        self.turns(now) != before_turns
+    }
+
+    /// Starts the clock of new vacancies and forgets filled ones.
+    fn vacancies(&mut self, now: Instant, plan: &NodePlan) {
+        self.vacancies.retain(|vip, _| plan.vacant.contains_key(vip));
+        for (vip, successors) in &plan.vacant {
+            let mut candidates = successors.clone();
+            candidates.sort_unstable();
+            // Other candidates, other turns.
+            if self.vacancies.get(vip).is_none_or(|vacancy| vacancy.successors != candidates) {
+                let vacancy = Vacancy { successors: candidates, skipped: 0, deadline: now + CLAIM_WITHIN };
+                self.vacancies.insert(*vip, vacancy);
+            }
+        }
+    }
+
+    /// Goes on with addresses that this node has just lost in an orderly move, until the new owner was heard.
+    fn linger(&mut self, now: Instant, snapshot: &Snapshot, before: &NodePlan, plan: &NodePlan) {
+        if !snapshot.view.ready || snapshot.ground.cut_off {
+            // After a stall others have taken over long ago.
+            return self.lingering.clear();
+        }
+        self.lingering.retain(|vip, lingering| plan.owners.get(vip) == Some(&lingering.to));
+        let announced: BTreeSet<IpAddr> = before.l2.iter().map(|announcement| announcement.claim).collect();
+        for vip in announced {
+            let Some(to) = plan.owners.get(&vip).filter(|owner| **owner != snapshot.me) else { continue };
+            let (orderly, within) = match snapshot.options.strategy {
+                Strategy::Metallb => (true, LINGER_UNCLAIMED),
+                // Whoever else loses a claim has announced against another node: it stops at once.
+                Strategy::Balanced => {
+                    (before.vacant.contains_key(&vip) || before.upgrades.contains_key(&vip), LINGER_CLAIMED)
+                }
+            };
+            let was_mine = before.owners.get(&vip) == Some(&snapshot.me);
+            if orderly && was_mine {
+                self.lingering.insert(vip, Lingering { to: to.clone(), deadline: now + within });
+            }
+        }
+    }
+
+    fn calm_at(&self) -> Instant {
+        (self.churned + STABLE_FOR).max(self.moved + REBALANCE_EVERY)
+    }
+}
+
+fn ripe_at(entry: &Ripening, churned: Instant) -> Instant {
+    entry.since.max(churned) + STABLE_FOR
+}

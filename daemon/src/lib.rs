@@ -6,6 +6,7 @@ mod guard;
 mod http;
 mod life;
 mod logging;
+mod observed;
 pub mod server;
 mod shutdown;
 pub mod tls;
@@ -16,6 +17,7 @@ pub use guard::{Access, Authorize, Doorkeeper, Guard, GuardArgs, GuardError, gua
 pub use http::{HttpError, Readiness, serve, serve_guarded};
 pub use life::{RuntimeError, alone, live};
 pub use logging::{LogLevel, init as init_logging};
+pub use observed::observed;
 
 /// Flags that every daemon has.
 #[derive(Debug, Clone, Args)]

@@ -277,18 +277,18 @@ impl Reporter {
         self.event(EventType::Warning, "announceFailed", message, service);
     }
 
-    fn warn(&self, plan: &NodePlan, vip: IpAddr, reason: &str, message: &str) {
+    fn warn(&self, plan: &NodePlan, vip: IpAddr, reason: &'static str, message: &str) {
         let services = plan.l2.iter().filter(|announcement| announcement.vip == vip);
         for service in services.flat_map(|announcement| &announcement.services) {
             self.event(EventType::Warning, reason, message.to_owned(), service);
         }
     }
 
-    fn event(&self, event_type: EventType, reason: &str, message: String, service: &ObjectKey) {
+    fn event(&self, event_type: EventType, reason: &'static str, message: String, service: &ObjectKey) {
         tracing::info!(service = %service, reason, "{message}");
-        let object = ObjectRef::new("Service", service.namespace.clone(), service.name.clone());
-        let (reason, source) = (reason.to_owned(), COMPONENT.to_owned());
-        let lost = !self.queue.push(Write::Event(Event { event_type, reason, message, object, source }));
+        let object = ObjectRef::new("Service", &*service.namespace, &*service.name);
+        let event = Event { event_type, reason, message, object, source: COMPONENT };
+        let lost = !self.queue.push(Write::Event(event));
         if lost {
             tracing::warn!(service = %service, "too much waits to be written; an event is lost");
         }

@@ -92,7 +92,8 @@ fn cluster(seed: u64, profile: &str, loss: f64, nodes: u16) -> (Vec<Duration>, u
             sim.run_for(pause.max(ms(500)));
             let victim = Node(u16::try_from(sim.random(u64::from(nodes))).unwrap());
             sim.crash(victim);
-            let known = |sim: &Sim| sim.nodes().iter().all(|node| !sim.knows(*node, victim));
+            let name = victim.name();
+            let known = |sim: &Sim| sim.nodes().iter().all(|node| !sim.view(*node).members.contains_key(&name));
             let time = sim.run_until_or(PATIENCE, known).unwrap_or(PATIENCE);
             sim.start_node(victim, 0);
             sim.run_until_or(PATIENCE, Sim::converged);

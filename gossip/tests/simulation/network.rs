@@ -274,11 +274,6 @@ impl Sim {
         })
     }
 
-    /// `node` takes `other` for a member.
-    pub(crate) fn knows(&self, node: Node, other: Node) -> bool {
-        self.machines[&node].gossip.view().members.contains_key(&other.name())
-    }
-
     pub(crate) fn all_ready(&self) -> bool {
         self.nodes().iter().all(|node| self.view(*node).ready)
     }

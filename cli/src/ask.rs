@@ -15,7 +15,7 @@ use crate::output::{Failure, Printer, table};
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Asks one question.
-fn ask(socket: &Path, question: &Question) -> Result<Value, Failure> {
+pub(crate) fn ask(socket: &Path, question: &Question) -> Result<Value, Failure> {
     let failed = |error: std::io::Error| {
         let path = socket.display();
         let is = |kinds: &[ErrorKind]| kinds.contains(&error.kind());
@@ -43,7 +43,7 @@ fn ask(socket: &Path, question: &Question) -> Result<Value, Failure> {
 }
 
 /// Text of a field, for a cell.
-fn cell(value: &Value, field: &str) -> String {
+pub(crate) fn cell(value: &Value, field: &str) -> String {
     match value.get(field) {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -51,11 +51,11 @@ fn cell(value: &Value, field: &str) -> String {
     }
 }
 
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+pub(crate) fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
     value.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn flag(value: &Value, field: &str) -> bool {
+pub(crate) fn flag(value: &Value, field: &str) -> bool {
     value.get(field).and_then(Value::as_bool).unwrap_or(false)
 }
 
@@ -103,7 +103,7 @@ fn services(status: &Value, printer: Printer) -> String {
     table(&["SERVICE", "ADDRESS", "OWNER", "ANNOUNCED", "WHY"], &rows)
 }
 
-fn interfaces(status: &Value, printer: Printer) -> String {
+pub(crate) fn interfaces(status: &Value, printer: Printer) -> String {
     let row = |interface: &Value| {
         let announces = flag(interface, "announces");
         let mark = printer.mark(announces, if announces { "yes" } else { "no" });
@@ -113,12 +113,26 @@ fn interfaces(status: &Value, printer: Printer) -> String {
     table(&["INTERFACE", "MAC", "ANNOUNCES", "WHY NOT"], &rows)
 }
 
+/// Texts of a field that is a list, for a cell.
+pub(crate) fn texts(value: &Value, field: &str) -> String {
+    let texts: Vec<&str> = list(value, field).iter().filter_map(Value::as_str).collect();
+    if texts.is_empty() { "-".to_owned() } else { texts.join(",") }
+}
+
 fn members_table(members: &[Value]) -> String {
     let row = |member: &Value| {
         let name = cell(member, "name") + if flag(member, "me") { " (here)" } else { "" };
-        vec![name, cell(member, "address"), cell(member, "started"), cell(member, "owns")]
+        let state = match (flag(member, "draining"), flag(member, "flapping")) {
+            (true, _) => "draining",
+            (false, true) => "flapping",
+            (false, false) => "alive",
+        };
+        let cells = ["address", "started", "version", "owns"].map(|field| cell(member, field));
+        let [address, started, version, owns] = cells;
+        vec![name, state.to_owned(), address, started, version, texts(member, "interfaces"), owns]
     };
-    table(&["MEMBER", "ADDRESS", "STARTED", "OWNS"], &members.iter().map(row).collect::<Vec<_>>())
+    let rows: Vec<_> = members.iter().map(row).collect();
+    table(&["MEMBER", "STATE", "ADDRESS", "STARTED", "VERSION", "INTERFACES", "OWNS"], &rows)
 }
 
 /// Who is alive.

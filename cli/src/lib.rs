@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod convert;
+pub mod layer2;
 pub mod offline;
 mod output;
 pub mod pools;

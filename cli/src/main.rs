@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrolb_cli::{Failure, Format, Printer, ask, convert, offline, pools};
-use ferrolb_speaker::Strategy;
+use ferrolb_cli::{Failure, Format, Printer, ask, convert, layer2, offline, pools};
 use ferrolb_speaker::admin::DEFAULT_PATH;
 use ferrolb_speaker::plan::Options;
+use ferrolb_speaker::{PartitionPolicy, Strategy};
 
 /// Where is my service announced, by whom, and why (not)?
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ enum Command {
     Status,
     /// Who is alive.
     Members,
+    /// What this node announces by ARP and NDP, and who else claims it.
+    L2,
     /// Where a service is announced, by whom, and why (not).
     Explain {
         /// The service.
@@ -66,8 +68,11 @@ enum Command {
         #[arg(long, value_delimiter = ',')]
         members: Option<Vec<String>>,
         /// How the owner of an address is chosen: balanced or metallb.
-        #[arg(long, default_value = "balanced", value_parser = str::parse::<Strategy>)]
+        #[arg(long, default_value_t = Strategy::Balanced)]
         strategy: Strategy,
+        /// What is announced where not all nodes are among the members: available or quorum.
+        #[arg(long, default_value_t = PartitionPolicy::Available)]
+        partition_policy: PartitionPolicy,
         /// Services of this loadBalancerClass only [default: those without one].
         #[arg(long, default_value = "", hide_default_value = true)]
         lb_class: String,
@@ -103,11 +108,18 @@ fn run(Cli { output, namespace, socket, command }: Cli) -> Result<(), Failure> {
         }
         Command::Status => ask::status(&socket, printer),
         Command::Members => ask::members(&socket, printer),
+        Command::L2 => layer2::l2(&socket, printer),
         Command::Explain { service } => ask::explain(&socket, &service, printer),
         Command::Validate { path } => offline::validate(&path, namespace.as_deref(), printer),
-        Command::Plan { path, node, members, strategy, lb_class, ignore_exclude_lb } => {
+        Command::Plan { path, node, members, strategy, partition_policy, lb_class, ignore_exclude_lb } => {
             let class = Some(lb_class).filter(|class| !class.is_empty());
-            let options = Options { class, ignore_exclude_label: ignore_exclude_lb, strategy, ..Options::default() };
+            let options = Options {
+                class,
+                ignore_exclude_label: ignore_exclude_lb,
+                strategy,
+                partition_policy,
+                ..Options::default()
+            };
             offline::plan(&path, namespace.as_deref(), &node, members.as_deref(), options, printer)
         }
         Command::Convert { file } => convert::convert(&file, namespace.as_deref(), printer),

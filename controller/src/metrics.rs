@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ferrolb_source::Family;
-use prometheus::{GaugeVec, IntCounter, IntGauge, Opts, Registry};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::allocator::Allocator;
 
@@ -21,6 +21,8 @@ pub struct Metrics {
     /// `ferrolb_status_refused_total`: statuses that were refused for a reason that lasts.
     pub status_refused: IntCounter,
     services_refused: IntGauge,
+    /// `ferrolb_webhook_requests_total`: questions of the API server, by kind and verdict.
+    pub webhook_requests: IntCounterVec,
     total: [GaugeVec; 3],
     in_use: [GaugeVec; 3],
     services: GaugeVec,
@@ -52,6 +54,7 @@ impl Metrics {
             config_stale: IntGauge::new(client("config_stale_bool"), "1 if the newest configuration was refused")?,
             status_refused: IntCounter::new("ferrolb_status_refused_total", "Statuses of Services that were refused")?,
             services_refused: IntGauge::new("ferrolb_services_refused", "Services whose status is refused now")?,
+            webhook_requests: webhook_requests()?,
             total: gauges("total", "Addresses of the pool")?,
             in_use: gauges("in_use_total", "Distinct addresses of the pool that are in use")?,
             services: gauge("services_allocated_total", "Services that hold an address of the pool")?,
@@ -63,6 +66,7 @@ impl Metrics {
         registry.register(Box::new(metrics.config_stale.clone()))?;
         registry.register(Box::new(metrics.status_refused.clone()))?;
         registry.register(Box::new(metrics.services_refused.clone()))?;
+        registry.register(Box::new(metrics.webhook_requests.clone()))?;
         Ok(metrics)
     }
 
@@ -93,6 +97,15 @@ impl Metrics {
         }
         self.pools = now;
     }
+}
+
+/// A counter of the API server's questions, by kind and verdict; not registered anywhere.
+///
+/// # Errors
+/// None: its name and labels are valid.
+pub fn webhook_requests() -> prometheus::Result<IntCounterVec> {
+    let opts = Opts::new("ferrolb_webhook_requests_total", "Questions of the API server");
+    IntCounterVec::new(opts, &["kind", "verdict"])
 }
 
 /// Prometheus has floats only; beyond 2^53 the last digits are rounded.

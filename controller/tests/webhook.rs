@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ferrolb_config::{UnknownFields, read};
+use ferrolb_controller::metrics::webhook_requests;
 use ferrolb_controller::webhook::certificate::{Names, Stored, authority};
 use ferrolb_controller::webhook::handler::{CONVERT, LARGEST_BODY, VALIDATE};
 use ferrolb_controller::webhook::{ClusterJudge, Webhooks};
@@ -15,6 +16,7 @@ use ferrolb_daemon::tls::{Identity, TlsArgs};
 use ferrolb_source::Cluster;
 use hyper::StatusCode;
 use jiff::Timestamp;
+use prometheus::IntCounterVec;
 use serde_json::{Value, json};
 use support::{NAMESPACE, ask, object, pool, review};
 use tokio::net::TcpListener;
@@ -31,6 +33,7 @@ struct Running {
     address: SocketAddr,
     authority: Vec<u8>,
     cluster: watch::Sender<Arc<Cluster>>,
+    requests: IntCounterVec,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -43,13 +46,14 @@ async fn start(objects: &[Value]) -> Running {
     let config = TlsArgs::default().server_config(watch::channel(Some(identity)).1).unwrap();
     let convert =
         |object, to: &str| ferrolb_api::conversion::convert_bgp_peer(object, to).map_err(|error| error.to_string());
-    let webhooks = Webhooks::new(NAMESPACE, Arc::new(ClusterJudge::new(state)), Arc::new(convert));
+    let requests = webhook_requests().unwrap();
+    let webhooks = Webhooks::new(NAMESPACE, Arc::new(ClusterJudge::new(state)), Arc::new(convert), requests.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let server = Server::new(Arc::new(webhooks), Limits::default()).over_tls(config);
     tasks.spawn(server.run(listener, tasks.clone(), shutdown.clone()));
-    Running { address, authority: stored.authority.unwrap(), cluster, tasks, shutdown }
+    Running { address, authority: stored.authority.unwrap(), cluster, requests, tasks, shutdown }
 }
 
 fn state(objects: &[Value]) -> Cluster {
@@ -296,5 +300,37 @@ async fn what_cannot_be_converted_is_said() {
     let message = answer["response"]["result"]["message"].as_str().unwrap();
     assert!(message.contains("metallb.io/v9"), "{message}");
     assert_eq!(answer["response"]["convertedObjects"], json!([]));
+    webhooks.end().await;
+}
+
+#[tokio::test]
+async fn questions_are_counted_by_kind_and_verdict() {
+    let webhooks = start(&[pool("first", &["192.0.2.0/28"])]).await;
+    webhooks.create(POOL, &pool("second", &["192.0.2.16/28"])).await;
+    webhooks.create(POOL, &pool("third", &["198.51.100.0/28"])).await;
+    webhooks.create(POOL, &pool("second", &["192.0.2.8/29"])).await;
+    webhooks.ask(PEER, b"nonsense".to_vec()).await;
+    let conversion = |object: &Value| {
+        serde_json::to_vec(&json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
+            "request": { "uid": "1", "desiredAPIVersion": "metallb.io/v1beta2", "objects": [object] },
+        }))
+        .unwrap()
+    };
+    let old = object("v1beta1", "BGPPeer", "a", &json!({ "myASN": 1, "peerASN": 2, "peerAddress": "192.0.2.1" }));
+    webhooks.ask(CONVERT, conversion(&old)).await;
+    webhooks.ask(CONVERT, conversion(&object("v1beta9", "BGPPeer", "a", &json!({})))).await;
+    webhooks.cluster.send_replace(Arc::new(Cluster { reading: true, ..Cluster::default() }));
+    webhooks.ask(POOL, review("CREATE", NAMESPACE, &pool("late", &["192.0.2.32/28"]), &Value::Null)).await;
+    for (kind, verdict, times) in [
+        ("IPAddressPool", "allowed", 2),
+        ("IPAddressPool", "denied", 1),
+        ("IPAddressPool", "not_yet", 1),
+        ("BGPPeer", "not_understood", 1),
+        ("BGPPeer", "converted", 1),
+        ("BGPPeer", "not_converted", 1),
+    ] {
+        assert_eq!(webhooks.requests.with_label_values(&[kind, verdict]).get(), times, "{kind} {verdict}");
+    }
     webhooks.end().await;
 }

@@ -11,8 +11,9 @@ use api_server::{ApiServer, CRD, SECRET, State, WEBHOOKS};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
+use ferrolb_controller::metrics::webhook_requests;
 use ferrolb_controller::webhook::certificate::{Keeper, Names};
-use ferrolb_controller::webhook::{WebhookArgs, serve_webhooks};
+use ferrolb_controller::webhook::{ShownOfWebhooks, WebhookArgs, serve_webhooks};
 use ferrolb_daemon::Readiness;
 use ferrolb_daemon::tls::Identity;
 use ferrolb_source::Cluster;
@@ -33,6 +34,10 @@ struct Cli {
 
 fn args(flags: &[&str]) -> WebhookArgs {
     Cli::try_parse_from([&["test", "--webhook-port", "0"], flags].concat()).unwrap().webhooks
+}
+
+fn shown(ready: &Readiness) -> ShownOfWebhooks {
+    ShownOfWebhooks { ready: ready.clone(), requests: webhook_requests().unwrap() }
 }
 
 fn client_config() -> Value {
@@ -175,7 +180,7 @@ async fn the_api_server_is_answered_once_there_is_a_certificate() {
     let (cluster, state) = watch::channel(Arc::new(Cluster { reading: true, ..Cluster::default() }));
     let ready = Readiness::default();
     let (flags, shutdown, tasks) = (args(&[]), &server.shutdown, &server.tasks);
-    let serving = serve_webhooks(&flags, server.client(), NAMESPACE, state, tasks, shutdown, ready.clone());
+    let serving = serve_webhooks(&flags, server.client(), NAMESPACE, state, tasks, shutdown, shown(&ready));
     let mut address = serving.await.unwrap();
     address.set_ip([127, 0, 0, 1].into());
     let authority = STANDARD.decode(part(&server.until(is_trusted).await, "ca.crt").unwrap()).unwrap();
@@ -208,7 +213,8 @@ async fn a_certificate_of_somebody_else_is_served_and_nothing_is_written() {
     let flags = args(&["--disable-cert-rotation", "--cert-dir", dir.path().to_str().unwrap()]);
     let (_cluster, state) = watch::channel(Arc::new(Cluster::default()));
     let (shutdown, tasks) = (&server.shutdown, &server.tasks);
-    let serving = serve_webhooks(&flags, server.client(), NAMESPACE, state, tasks, shutdown, Readiness::default());
+    let serving =
+        serve_webhooks(&flags, server.client(), NAMESPACE, state, tasks, shutdown, shown(&Readiness::default()));
     let mut address = serving.await.unwrap();
     address.set_ip([127, 0, 0, 1].into());
     let authority = made.authority.unwrap();

@@ -169,11 +169,11 @@ async fn a_client_that_has_asked_once_may_be_silent_for_longer() {
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_for_their_turn() {
     let server = start(None, Limits { connections: 1, ..Limits::default() }).await;
-    let first = TcpStream::connect(server.address).await.unwrap();
-    let second = TcpStream::connect(server.address).await.unwrap();
     let both = TaskTracker::new();
+    let first = TcpStream::connect(server.address).await.unwrap();
     let one = both.spawn(ask(first, post("/wait", "first")));
     server.echo.asked.notified().await;
+    let second = TcpStream::connect(server.address).await.unwrap();
     let two = both.spawn(ask(second, post("/wait", "second")));
     assert!(!two.is_finished());
     server.echo.allowed.notify_one();
@@ -182,6 +182,61 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
     server.echo.asked.notified().await;
     server.echo.allowed.notify_one();
     assert_eq!(two.await.unwrap().1, "second");
+    server.end().await;
+}
+
+/// A connection that stays open between its requests.
+async fn keeping(address: SocketAddr) -> hyper::client::conn::http1::SendRequest<Full<Bytes>> {
+    let stream = hyper_util::rt::TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    TaskTracker::new().spawn(connection);
+    sender
+}
+
+#[tokio::test]
+async fn clients_that_only_hold_on_to_their_connections_keep_nobody_out() {
+    let authority = Authority::new();
+    let (_identity, shows) = watch::channel(Some(authority.identity()));
+    let limits = Limits { connections: 8, ..Limits::default() };
+    let server = start(Some((TlsArgs::default(), shows)), limits).await;
+    let client = authority.client(&[&TLS13]);
+    // Some say nothing at all, some stop after the handshake, some in the middle of a request.
+    let mut silent = Vec::new();
+    let mut halted = Vec::new();
+    for number in 0..24 {
+        if number % 3 == 0 {
+            silent.push(TcpStream::connect(server.address).await.unwrap());
+        } else {
+            let mut stream = connect(&client, server.address).await.unwrap();
+            if number % 3 == 1 {
+                stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\nx-slow: ").await.unwrap();
+            }
+            halted.push(stream);
+        }
+        let stream = connect(&client, server.address).await.unwrap();
+        assert_eq!(ask(stream, post("/", "hello")).await, (StatusCode::OK, Bytes::from("hello")));
+    }
+    // The oldest had to go.
+    assert_eq!(silent[0].read(&mut [0; 16]).await.unwrap_or(0), 0);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn whoever_was_answered_stays_while_those_go_who_never_asked() {
+    let server = start(None, Limits { connections: 4, ..Limits::default() }).await;
+    let mut monitoring = keeping(server.address).await;
+    assert_eq!(monitoring.send_request(post("/", "")).await.unwrap().status(), StatusCode::OK);
+    let mut refused = keeping(server.address).await;
+    let large = vec![b'x'; 2 * usize::try_from(LIMIT).unwrap()];
+    assert_eq!(refused.send_request(post("/", large)).await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let mut silent = Vec::new();
+    for _ in 0..32 {
+        silent.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    // The last one to be closed says that all have been let in that could be.
+    assert_eq!(silent[27].read(&mut [0; 16]).await.unwrap_or(0), 0);
+    assert_eq!(monitoring.send_request(post("/", "")).await.unwrap().status(), StatusCode::OK);
+    assert!(refused.send_request(post("/", "")).await.is_err(), "whoever was refused has to go as well");
     server.end().await;
 }
 

@@ -32,8 +32,35 @@ pub struct Link {
     pub loopback: bool,
     /// Index of the bridge, bond, team or VRF it belongs to.
     pub master: Option<u32>,
+    /// What the kernel made it as.
+    pub kind: Kind,
+    /// Index of the link it lies on, if that is in this network namespace: of a VLAN or macvlan the link below, of a veth
+    /// the other end.
+    pub parent: Option<u32>,
+    /// The longest packet it can carry, in bytes.
+    pub mtu: u32,
     /// Its addresses with the length of their prefix, in order.
     pub addresses: Vec<IpNet>,
+}
+
+/// What a link is (`IFLA_INFO_KIND`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// A network card, or another device that was not made by netlink.
+    #[default]
+    Device,
+    /// A switch of this node.
+    Bridge,
+    /// Several cards as one.
+    Bond,
+    /// A tagged segment of the link below; the untagged one is another.
+    Vlan,
+    /// A second station on the segment of the link below, with a hardware address of its own (`macvlan`, `macvtap`).
+    MacVlan,
+    /// A second station on the segment of the link below, with its hardware address (`ipvlan`, `ipvtap`).
+    IpVlan,
+    /// Something else, by the kernel's name.
+    Other(String),
 }
 
 impl Link {

@@ -125,6 +125,11 @@ impl Board {
         posted
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The facts that a node tells in a life.
     pub(crate) fn facts(&self, node: &NodeName, boot: u64) -> Option<&Arc<Facts>> {
         self.complete(node, boot).map(|complete| &complete.facts)

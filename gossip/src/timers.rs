@@ -85,6 +85,11 @@ impl Timers {
         self.queue.first_key_value().map(|((at, ..), _)| *at)
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Takes the first task that is due.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<Task> {
         let first = self.queue.first_entry().filter(|entry| entry.key().0 <= now)?;

@@ -20,6 +20,8 @@ mod observed;
 mod port;
 mod stall;
 mod sys;
+mod sysctl;
+mod timer;
 mod worker;
 
 use std::thread;
@@ -31,8 +33,10 @@ use tokio_util::sync::CancellationToken;
 pub use self::error::{PortError, SpawnError};
 pub use self::handle::Handle;
 pub use self::observed::{InterfaceStatus, Observed};
+pub use self::sysctl::conditions;
 
 use self::handle::Desired;
+use self::timer::Timer;
 use self::worker::Worker;
 use crate::announcer::{Config, Heard};
 
@@ -46,13 +50,16 @@ pub const HEARD_CAPACITY: usize = 4096;
 /// # Errors
 /// [`SpawnError`] if the operating system grants no thread or no event loop; nothing was started then.
 pub fn spawn(config: Config) -> Result<(Handle, mpsc::Receiver<Heard>), SpawnError> {
-    let runtime =
-        runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(SpawnError::Runtime)?;
+    let runtime = runtime::Builder::new_current_thread().enable_io().build().map_err(SpawnError::Runtime)?;
     let cancel = CancellationToken::new();
     let (desired, desired_rx) = watch::channel(Desired::default());
     let (observed_tx, observed) = watch::channel(std::sync::Arc::default());
     let (heard_tx, heard) = mpsc::channel(HEARD_CAPACITY);
-    let worker = Worker::new(config, desired_rx, observed_tx, heard_tx, cancel.clone());
+    let timer = {
+        let _context = runtime.enter();
+        Timer::new().map_err(SpawnError::Runtime)?
+    };
+    let worker = Worker::new(timer, config, desired_rx, observed_tx, heard_tx, cancel.clone());
     thread::Builder::new()
         .name("l2".to_owned())
         .spawn(move || runtime.block_on(worker.run()))

@@ -13,6 +13,7 @@
 //! `driver`.
 
 mod announcer;
+mod conditions;
 #[cfg(feature = "driver")]
 pub mod driver;
 pub mod filter;
@@ -25,4 +26,5 @@ pub use self::announcer::{
     AddressInUse, Announcement, Announcer, Claim, Config, Counters, Family, Heard, Input, InterfaceCounters, Output,
     PortEvent, Purpose, SendOutcome, Transmit, VipStatus,
 };
+pub use self::conditions::{Condition, ConditionKind, conditions};
 pub use self::interface::{Gateway, Interface, Interfaces};

@@ -82,12 +82,28 @@ pub struct Source {
     /// Asks for everything to be read anew.
     pub refresh: Refresh,
     failures: Arc<AtomicU64>,
+    /// `None`: nobody finds it out.
+    cluster_id: Option<watch::Receiver<Option<String>>>,
 }
 
 impl Source {
     /// How often reading has failed so far, and was tried again.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// What says [`failures`](Self::failures) later on, for whoever shows it.
+    pub fn failure_count(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let failures = Arc::clone(&self.failures);
+        move || failures.load(Ordering::Relaxed)
+    }
+
+    /// The UID of the namespace kube-system, which tells one cluster from another. Waits until it is known; `None`: there
+    /// is none, since this is a directory, or nobody asked for it ([`Audience::Speaker`](kubernetes::Audience) does).
+    pub async fn cluster_id(&self) -> Option<String> {
+        let mut id = self.cluster_id.clone()?;
+        // Whoever was to find it out has ended: so does the process.
+        id.wait_for(Option::is_some).await.ok()?.clone()
     }
 
     /// Waits until something has been read.
@@ -134,7 +150,8 @@ pub fn open_directory(
     let cluster = directory::follow(path, namespace, tasks, shutdown)?;
     // One path for reading and writing, also when a link on the way is changed later.
     let path = path.canonicalize().map_err(|error| SourceError::Directory(path.to_owned(), error))?;
-    Ok(Source { cluster, writer: Writer::directory(&path), refresh: Refresh::default(), failures: Arc::default() })
+    let (writer, refresh) = (Writer::directory(&path), Refresh::default());
+    Ok(Source { cluster, writer, refresh, failures: Arc::default(), cluster_id: None })
 }
 
 /// Opens the Kubernetes API: watches it until `shutdown`. The first state is [`reading`](Cluster::reading); an API

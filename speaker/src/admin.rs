@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream as Probe;
+use std::net::IpAddr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_config::Problem;
@@ -13,7 +14,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,10 @@ use crate::plan::Verdict;
 pub const DEFAULT_PATH: &str = "/run/ferrolb/speaker.sock";
 /// Questions that wait; an asker beyond them waits at the socket.
 const PENDING: usize = 16;
+/// Clients at a time; more wait to be let in.
+const CLIENTS: usize = 32;
+/// A speaker that listens takes a connection by then, if it is not overrun.
+const PROBE_WITHIN: Duration = Duration::from_millis(500);
 /// A client that has not asked by then is cut off.
 const ASK_WITHIN: Duration = Duration::from_secs(10);
 /// No question is longer.
@@ -36,6 +41,8 @@ pub enum Question {
     Status,
     /// Only the members of it.
     Members,
+    /// [`Layer2`].
+    Layer2,
     /// [`Explanation`](crate::plan::Explanation) of a Service.
     Explain {
         /// `namespace/name`.
@@ -89,6 +96,66 @@ pub struct Member {
     pub owns: usize,
     /// Whether this is the node that answers.
     pub me: bool,
+    /// The version of its program; `None`: it has told nothing about itself.
+    pub version: Option<String>,
+    /// The interfaces that it can announce on; `None`: it has told nothing about itself.
+    pub interfaces: Option<Vec<String>>,
+    /// Whether it says that it is being emptied.
+    pub draining: bool,
+    /// Whether it was declared down again and again lately.
+    pub flapping: bool,
+}
+
+/// What is announced here by ARP and NDP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer2 {
+    /// This node.
+    pub node: String,
+    /// Every address that is to be announced from here.
+    pub addresses: Vec<Address>,
+    /// Addresses that strangers hold.
+    pub in_use: Vec<InUse>,
+    /// Every interface, and whether it announces.
+    pub interfaces: Vec<Interface>,
+    /// Whether nothing is announced because this process stood still and does not know yet what is still its own.
+    pub stalled: bool,
+}
+
+/// An address that is to be announced from here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Address {
+    /// The address.
+    pub address: IpAddr,
+    /// The Services it is announced for, as `namespace/name`.
+    pub services: Vec<String>,
+    /// The interfaces that it is really announced on.
+    pub interfaces: Vec<String>,
+    /// Questions for it.
+    pub requests_received: u64,
+    /// Answers.
+    pub responses_sent: u64,
+    /// Gratuitous frames.
+    pub gratuitous_sent: u64,
+    /// Requests to gateways.
+    pub gateway_sent: u64,
+    /// Frames that could not be sent.
+    pub dropped: u64,
+    /// Frames by which somebody else claimed it.
+    pub conflicts: u64,
+}
+
+/// An address that a stranger holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InUse {
+    /// The address.
+    pub address: IpAddr,
+    /// Who answers for it.
+    pub mac: String,
+    /// Where.
+    pub interface: String,
 }
 
 /// An interface.
@@ -118,11 +185,12 @@ pub struct AdminError {
 /// A question and where its answer goes.
 pub type Asked = (Question, oneshot::Sender<Answer>);
 
-/// Listens until `shutdown`. What a dead process left behind is replaced; a living one is left alone.
+/// Listens until `shutdown`. What a dead process left behind is replaced; a living one is left alone. Whoever may not use
+/// the socket never sees it: it takes its place when its mode is set.
 ///
 /// # Errors
 /// Somebody listens there, or the place cannot be written.
-pub fn listen(
+pub async fn listen(
     path: &Path,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
@@ -131,48 +199,63 @@ pub fn listen(
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed("its folder cannot be made"))?;
     }
-    if Probe::connect(path).is_ok() {
+    // One that is too busy to take us in lives, too.
+    let probe = tokio::time::timeout(PROBE_WITHIN, UnixStream::connect(path)).await;
+    if !matches!(probe, Ok(Err(_))) {
         let source = io::Error::from(io::ErrorKind::AddrInUse);
         return Err(failed("another speaker listens there")(source));
     }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(failed("what stands there cannot be replaced")(error));
-        }
-        _ => {}
-    }
-    let listener = UnixListener::bind(path).map_err(failed("cannot be listened on"))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("cannot be protected"))?;
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}", std::process::id()));
+    drop(fs::remove_file(&new));
+    let listener = UnixListener::bind(&new).map_err(failed("cannot be listened on"))?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).map_err(failed("cannot be protected"))?;
+    let inode = fs::symlink_metadata(&new).map_err(failed("cannot be listened on"))?.ino();
+    fs::rename(&new, path).map_err(failed("what stands there cannot be replaced"))?;
     let (sender, receiver) = mpsc::channel(PENDING);
     let (path, clients) = (path.to_owned(), tasks.clone());
     tasks.spawn(async move {
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => break,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = accepted else {
-                // Out of descriptors, most likely: let others finish.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let (sender, shutdown) = (sender.clone(), shutdown.clone());
-            clients.spawn(async move {
-                tokio::select! {
-                    biased;
-                    () = shutdown.cancelled() => {}
-                    answered = tokio::time::timeout(ASK_WITHIN, answer(stream, sender)) => match answered {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => tracing::debug!(error = ferrolb_daemon::sentence(&error), "client gone"),
-                        Err(_elapsed) => tracing::debug!("client too slow"),
-                    }
-                }
-            });
+        serve(&listener, &sender, &clients, &shutdown).await;
+        // Another speaker may have taken the place.
+        if fs::symlink_metadata(&path).is_ok_and(|there| there.ino() == inode) {
+            drop(fs::remove_file(path));
         }
-        drop(fs::remove_file(path));
     });
     Ok(receiver)
+}
+
+async fn serve(
+    listener: &UnixListener,
+    sender: &mpsc::Sender<Asked>,
+    clients: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(CLIENTS));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            accepted = async { (Arc::clone(&places).acquire_owned().await, listener.accept().await) } => accepted,
+        };
+        let (Ok(place), Ok((stream, _))) = accepted else {
+            // Out of descriptors, most likely: let others finish.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (sender, shutdown) = (sender.clone(), shutdown.clone());
+        clients.spawn(async move {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {}
+                answered = tokio::time::timeout(ASK_WITHIN, answer(stream, sender)) => match answered {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(error = ferrolb_daemon::sentence(&error), "client gone"),
+                    Err(_elapsed) => tracing::debug!("client too slow"),
+                }
+            }
+            drop(place);
+        });
+    }
 }
 
 async fn answer(stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Result<()> {

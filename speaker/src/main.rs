@@ -14,7 +14,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let Cli { args } = Cli::parse();
+    let Cli { args }: Cli = ferrolb_daemon::flags::parse();
     match serve(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -34,6 +34,9 @@ fn code(error: &RunError) -> u8 {
     match error {
         RunError::Source(_)
         | RunError::Key(_)
+        | RunError::Profile(_)
+        | RunError::Exclusion(_)
+        | RunError::Guard(_)
         | RunError::NoAddress(_)
         | RunError::Admin(_)
         | RunError::Http(_)

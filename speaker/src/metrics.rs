@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use ferrolb_gossip::View;
+use ferrolb_gossip::{Counters, View};
 use ferrolb_l2::driver::Observed;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
@@ -30,6 +30,13 @@ pub struct Metrics {
     owned: IntGauge,
     moves: IntCounter,
     conflicts: IntCounter,
+    in_use: IntGauge,
+    standstills: IntCounter,
+    flapping: IntGauge,
+    watch_failures: IntCounter,
+    gossip_datagrams: IntCounterVec,
+    gossip_bytes: IntCounterVec,
+    gossip_events: IntCounterVec,
 }
 
 // === impl Metrics ===
@@ -55,6 +62,11 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
+        let by = |name: &str, help: &str, label: &str| -> prometheus::Result<IntCounterVec> {
+            let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
         let labels = ["service", "protocol", "node", "ip"];
         let announced = IntGaugeVec::new(
             Opts::new("metallb_speaker_announced", "1 for each address announced from here"),
@@ -68,13 +80,23 @@ impl Metrics {
             config_stale: gauge("metallb_k8s_client_config_stale_bool", "1 if the newest one was refused")?,
             announced,
             shown: Announced::new(),
-            requests: by_ip("requests_received", "ARP requests for an address announced from here")?,
-            responses: by_ip("responses_sent", "ARP replies")?,
-            gratuitous: by_ip("gratuitous_sent", "Gratuitous ARP frames")?,
+            requests: by_ip(
+                "requests_received",
+                "ARP requests and neighbour solicitations for an address announced from here",
+            )?,
+            responses: by_ip("responses_sent", "Answers to them")?,
+            gratuitous: by_ip("gratuitous_sent", "Gratuitous ARP frames and unsolicited neighbour advertisements")?,
             members: gauge("ferrolb_members", "Living members, this node included")?,
-            owned: gauge("ferrolb_l2_addresses_owned", "Addresses announced by ARP from here")?,
+            owned: gauge("ferrolb_l2_addresses_owned", "Addresses announced by ARP or NDP from here")?,
             moves: counter("ferrolb_l2_takeovers_total", "Addresses that this node began to announce")?,
             conflicts: counter("ferrolb_l2_conflicts_total", "Frames of others for addresses announced from here")?,
+            in_use: gauge("ferrolb_l2_addresses_in_use", "Addresses that strangers hold")?,
+            standstills: counter("ferrolb_l2_standstills_total", "Standstills after which nothing was announced")?,
+            flapping: gauge("ferrolb_members_flapping", "Nodes that were declared down again and again lately")?,
+            watch_failures: counter("ferrolb_watch_failures_total", "Failures to read the source")?,
+            gossip_datagrams: by("ferrolb_gossip_datagrams_total", "Datagrams, and what became of them", "result")?,
+            gossip_bytes: by("ferrolb_gossip_bytes_total", "Bytes of good datagrams", "direction")?,
+            gossip_events: by("ferrolb_gossip_events_total", "What happened to members and claims", "event")?,
         })
     }
 
@@ -106,10 +128,58 @@ impl Metrics {
     /// Shows who is alive.
     pub fn view(&self, view: &View) {
         self.members.set(i64::try_from(view.members.len()).unwrap_or(i64::MAX));
+        self.flapping.set(i64::try_from(view.flapping.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Adds how often the source was not written (`lost`), and shows how often it could not be read so far.
+    pub fn source(&self, lost: u64, failures: u64) {
+        self.update_errors.inc_by(lost);
+        self.watch_failures.inc_by(failures.saturating_sub(self.watch_failures.get()));
+    }
+
+    /// Shows what happened in gossip so far.
+    pub fn gossip(&self, counters: &Counters) {
+        let raise = |counter: &IntCounterVec, label: &str, now: u64| {
+            let counter = counter.with_label_values(&[label]);
+            counter.inc_by(now.saturating_sub(counter.get()));
+        };
+        for (result, now) in [
+            ("sent", counters.sent),
+            ("received", counters.received),
+            ("malformed", counters.malformed),
+            ("foreign_key", counters.foreign_key),
+            ("other_key", counters.other_key),
+            ("forged", counters.forged),
+            ("replayed", counters.replayed),
+            ("unknown_session", counters.unknown_session),
+            ("reflected", counters.reflected),
+            ("unreadable", counters.unreadable),
+            ("send_error", counters.send_errors),
+            ("receive_error", counters.receive_errors),
+        ] {
+            raise(&self.gossip_datagrams, result, now);
+        }
+        raise(&self.gossip_bytes, "sent", counters.sent_bytes);
+        raise(&self.gossip_bytes, "received", counters.received_bytes);
+        for (event, now) in [
+            ("probe_failed", counters.probes_failed),
+            ("suspicion_refuted", counters.suspicions_refuted),
+            ("member_down", counters.members_down),
+            ("member_restarted", counters.members_restarted),
+            ("rejoined", counters.rejoins),
+            ("fresh_start", counters.fresh_starts),
+            ("conflict_won", counters.conflicts_won),
+            ("conflict_lost", counters.conflicts_lost),
+            ("claim_refused", counters.claims_refused),
+        ] {
+            raise(&self.gossip_events, event, now);
+        }
     }
 
     /// Adds what the announcer did since `before`; counters of addresses that are gone are taken out.
     pub fn observed(&self, before: &BTreeMap<IpAddr, ferrolb_l2::Counters>, observed: &Observed) {
+        self.in_use.set(i64::try_from(observed.in_use.len()).unwrap_or(i64::MAX));
+        self.standstills.inc_by(observed.stalls.saturating_sub(self.standstills.get()));
         for (ip, status) in &observed.vips {
             let (now, before) = (&status.counters, before.get(ip).copied().unwrap_or_default());
             let ip = ip.to_string();

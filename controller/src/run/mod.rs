@@ -31,12 +31,13 @@ use tokio_util::task::TaskTracker;
 use crate::guard::guard;
 use crate::lease::{Held, Lease};
 use crate::metrics::Metrics;
-use crate::webhook::{WebhookMode, serve_webhooks};
+use crate::webhook::{ShownOfWebhooks, WebhookMode, serve_webhooks};
 
 /// Who says what the events say, and whose fields the written ones are.
 const COMPONENT: &str = "ferrolb-controller";
-/// What nobody tells of when it is changed or removed, the ConfigurationState, is looked at this often.
-const CHECK: Duration = Duration::from_secs(30);
+/// What nobody tells of when it is changed or removed, the ConfigurationState, is looked at this often: one question, by
+/// the one controller that is in charge, costs less than a watch.
+const CHECK: Duration = Duration::from_secs(5);
 /// A Lease that nobody holds is ours by then.
 const FIRST_LEASE: Duration = Duration::from_secs(1);
 
@@ -120,7 +121,7 @@ async fn on_kubernetes(
     let desk = Desk::new(args.class(), Metrics::new(&registry)?);
     let guard = guard(&args.guard, &args.webhook.tls, client.clone(), tasks, shutdown)?;
     let health = Ipv6Addr::UNSPECIFIED.into();
-    ferrolb_daemon::serve_guarded(&args.daemon, guard, health, registry, ready, tasks, shutdown).await?;
+    ferrolb_daemon::serve_guarded(&args.daemon, guard, health, registry.clone(), ready, tasks, shutdown).await?;
     let mode = args.webhook.webhook_mode;
     let (held, release) = match mode {
         WebhookMode::OnlyWebhook => (None, CancellationToken::new()),
@@ -130,11 +131,14 @@ async fn on_kubernetes(
     let audience = Audience::Controller;
     let source =
         ferrolb_source::open_kubernetes(&client, audience, identity, namespace.clone(), tasks, shutdown.clone());
+    let failures = source.failure_count();
+    let help = "Watches that failed and were begun anew";
+    registry.register(ferrolb_daemon::observed("ferrolb_watch_failures_total", help, failures)?)?;
     if mode == WebhookMode::Disabled {
         webhooks.set(true);
     } else {
-        let cluster = source.cluster.clone();
-        serve_webhooks(&args.webhook, client, &namespace, cluster, tasks, shutdown, webhooks).await?;
+        let shown = ShownOfWebhooks { ready: webhooks, requests: desk.metrics.webhook_requests.clone() };
+        serve_webhooks(&args.webhook, client, &namespace, source.cluster.clone(), tasks, shutdown, shown).await?;
     }
     if held.is_none() {
         assigns.set(true);

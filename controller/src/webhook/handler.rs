@@ -7,8 +7,9 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use prometheus::IntCounterVec;
 
-use crate::webhook::review::{Convert, Judge, ReviewError, admit, convert};
+use crate::webhook::review::{Answer, Convert, Judge, ReviewError, admit, convert};
 
 /// A review carries an object twice at most; an object in etcd has at most 1.5 MiB, a list to convert has many.
 pub const LARGEST_BODY: u64 = 8 * 1024 * 1024;
@@ -30,21 +31,44 @@ pub struct Webhooks {
     namespace: String,
     judge: Arc<dyn Judge>,
     converter: Arc<dyn Convert>,
+    requests: IntCounterVec,
 }
 
 // === impl Webhooks ===
 
 impl Webhooks {
-    /// Webhooks for the objects in `namespace`.
-    pub fn new(namespace: impl Into<String>, judge: Arc<dyn Judge>, converter: Arc<dyn Convert>) -> Self {
-        Self { namespace: namespace.into(), judge, converter }
+    /// Webhooks for the objects in `namespace`; questions are counted in `requests`, by kind and verdict.
+    pub fn new(
+        namespace: impl Into<String>,
+        judge: Arc<dyn Judge>,
+        converter: Arc<dyn Convert>,
+        requests: IntCounterVec,
+    ) -> Self {
+        Self { namespace: namespace.into(), judge, converter, requests }
     }
 
-    fn answer(&self, path: &str, body: &[u8]) -> Result<Vec<u8>, ReviewError> {
-        match VALIDATE.iter().find(|(validate, _)| *validate == path) {
-            Some((_, kind)) => admit(body, kind, &self.namespace, &*self.judge),
-            None => convert(body, &*self.converter),
-        }
+    /// Answers, and counts the question.
+    fn answer(&self, path: &str, body: &[u8]) -> Result<Answer, ReviewError> {
+        let reviewed = VALIDATE.iter().find(|(validate, _)| *validate == path);
+        let (kind, answer) = match reviewed {
+            Some((_, kind)) => (*kind, admit(body, kind, &self.namespace, &*self.judge)),
+            // The only kind of more than one version.
+            None => ("BGPPeer", convert(body, &*self.converter)),
+        };
+        let verdict = match &answer {
+            Ok(answer) => answer.verdict,
+            Err(ReviewError::NotYet) => "not_yet",
+            Err(ReviewError::Answer(_)) => "failed",
+            Err(
+                ReviewError::Json { .. }
+                | ReviewError::Type { .. }
+                | ReviewError::NoRequest(_)
+                | ReviewError::Kind { .. }
+                | ReviewError::NoObject { .. },
+            ) => "not_understood",
+        };
+        self.requests.with_label_values(&[kind, verdict]).inc();
+        answer
     }
 }
 
@@ -69,7 +93,7 @@ impl Handle for Webhooks {
         };
         match self.answer(&path, &body) {
             Ok(answer) => {
-                let mut response = response(StatusCode::OK, answer);
+                let mut response = response(StatusCode::OK, answer.body);
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 response
             }

@@ -12,5 +12,5 @@ mod serve;
 
 pub use handler::Webhooks;
 pub use judge::ClusterJudge;
-pub use review::{Admission, Change, Convert, Judge, Verdict};
-pub use serve::{WebhookArgs, WebhookError, WebhookMode, serve_webhooks};
+pub use review::{Admission, Answer, Change, Convert, Judge, Verdict};
+pub use serve::{ShownOfWebhooks, WebhookArgs, WebhookError, WebhookMode, serve_webhooks};

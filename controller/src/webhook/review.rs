@@ -155,11 +155,20 @@ pub enum ReviewError {
     Answer(#[source] serde_json::Error),
 }
 
+/// An answer to a review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// As it is sent.
+    pub body: Vec<u8>,
+    /// What it says in a word, for counting: `allowed`, `denied`, `converted` or `not_converted`.
+    pub verdict: &'static str,
+}
+
 /// Answers an `AdmissionReview` about an object of `kind`; objects are created in `namespace` only.
 ///
 /// # Errors
 /// It is no review that could be answered.
-pub fn admit(body: &[u8], kind: &str, namespace: &str, judge: &dyn Judge) -> Result<Vec<u8>, ReviewError> {
+pub fn admit(body: &[u8], kind: &str, namespace: &str, judge: &dyn Judge) -> Result<Answer, ReviewError> {
     let (version, expected) = ADMISSION;
     let review: AdmissionReview<DynamicObject> = read(body, expected, &[version])?;
     let request: AdmissionRequest<DynamicObject> =
@@ -186,7 +195,9 @@ pub fn admit(body: &[u8], kind: &str, namespace: &str, judge: &dyn Judge) -> Res
         }
     };
     response.warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
-    serde_json::to_vec(&response.into_review()).map_err(ReviewError::Answer)
+    let verdict = if response.allowed { "allowed" } else { "denied" };
+    let body = serde_json::to_vec(&response.into_review()).map_err(ReviewError::Answer)?;
+    Ok(Answer { body, verdict })
 }
 
 /// `None`: an operation about which there is nothing to say.
@@ -238,7 +249,7 @@ fn verdict(admission: &Admission, namespace: &str, judge: &dyn Judge) -> Verdict
 ///
 /// # Errors
 /// It is no review that could be answered. An object that cannot be converted is said in the answer.
-pub fn convert(body: &[u8], converter: &dyn Convert) -> Result<Vec<u8>, ReviewError> {
+pub fn convert(body: &[u8], converter: &dyn Convert) -> Result<Answer, ReviewError> {
     let review: ConversionReview = read(body, CONVERSION_KIND, &CONVERSION_VERSIONS)?;
     let mut request =
         ConversionRequest::from_review(review).map_err(|_none| ReviewError::NoRequest(CONVERSION_KIND))?;
@@ -246,14 +257,15 @@ pub fn convert(body: &[u8], converter: &dyn Convert) -> Result<Vec<u8>, ReviewEr
     let converted: Result<Vec<Value>, String> =
         objects.into_iter().map(|object| converter.convert(object, &request.desired_api_version)).collect();
     let response = ConversionResponse::for_request(request);
-    let response = match converted {
-        Ok(converted) => response.success(converted),
+    let (response, verdict) = match converted {
+        Ok(converted) => (response.success(converted), "converted"),
         Err(message) => {
             tracing::warn!(message, "object not converted");
-            response.failure(Status::failure(&message, "Invalid"))
+            (response.failure(Status::failure(&message, "Invalid")), "not_converted")
         }
     };
-    serde_json::to_vec(&response.into_review()).map_err(ReviewError::Answer)
+    let body = serde_json::to_vec(&response.into_review()).map_err(ReviewError::Answer)?;
+    Ok(Answer { body, verdict })
 }
 
 /// Reads a review of one of `versions`; what it is comes before what is in it, for a better sentence.

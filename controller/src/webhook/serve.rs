@@ -10,6 +10,7 @@ use ferrolb_daemon::server::{Limits, Server};
 use ferrolb_daemon::tls::{self, Identity, TlsArgs, TlsError};
 use ferrolb_source::Cluster;
 use kube::Client;
+use prometheus::IntCounterVec;
 use serde_json::Value;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -82,8 +83,17 @@ pub enum WebhookError {
     },
 }
 
+/// What is shown of the webhooks.
+#[derive(Debug, Clone)]
+pub struct ShownOfWebhooks {
+    /// Whether the API server can be answered.
+    pub ready: Readiness,
+    /// Its questions, by kind and verdict.
+    pub requests: IntCounterVec,
+}
+
 /// Serves webhooks for the configuration in `namespace` on `tasks` until `shutdown`, and keeps their certificate.
-/// Returns its address as soon as the port is open; `ready` is set once there is a certificate and something was read of the
+/// Returns its address as soon as the port is open; [`ShownOfWebhooks::ready`] is set once there is a certificate and something was read of the
 /// cluster, which is when the API server can be answered.
 ///
 /// # Errors
@@ -95,7 +105,7 @@ pub async fn serve_webhooks(
     cluster: watch::Receiver<Arc<Cluster>>,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
-    ready: Readiness,
+    shown: ShownOfWebhooks,
 ) -> Result<SocketAddr, WebhookError> {
     if args.webhook_http2 {
         tracing::info!("--webhook-http2 has no effect: HTTP/1.1 is spoken");
@@ -114,7 +124,7 @@ pub async fn serve_webhooks(
         tasks.spawn(follower.run(shutdown.clone()));
     }
     let judge = Arc::new(ClusterJudge::new(cluster.clone()));
-    let webhooks = Webhooks::new(namespace, judge, Arc::new(convert));
+    let webhooks = Webhooks::new(namespace, judge, Arc::new(convert), shown.requests);
     let server = Server::new(Arc::new(webhooks), Limits::default()).over_tls(config);
     tasks.spawn(server.run(listener, tasks.clone(), shutdown.clone()));
     let shutdown = shutdown.clone();
@@ -122,7 +132,7 @@ pub async fn serve_webhooks(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {}
-            able = both(identity, cluster) => ready.set(able),
+            able = both(identity, cluster) => shown.ready.set(able),
         }
     });
     Ok(address)

@@ -8,10 +8,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, State};
+use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::links::{Change, Link};
+use crate::links::{Change, Kind, Link};
 
 /// What `message` changes, if it is about a link or an address.
 pub(super) fn change(message: RouteNetlinkMessage) -> Option<Change> {
@@ -47,11 +47,19 @@ fn link(message: LinkMessage) -> Option<Link> {
     let mut mac = None;
     let mut state = None;
     let mut master = None;
+    let mut kind = Kind::Device;
+    let mut parent = None;
+    let mut elsewhere = false;
+    let mut mtu = 0;
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(value) => name = Some(value),
             LinkAttribute::Address(value) => mac = value.try_into().ok(),
             LinkAttribute::OperState(value) => state = Some(value),
+            LinkAttribute::LinkInfo(infos) => kind = kind_of(infos),
+            LinkAttribute::Link(value) => parent = Some(value).filter(|index| *index != 0),
+            LinkAttribute::LinkNetNsId(_) => elsewhere = true,
+            LinkAttribute::Mtu(value) => mtu = value,
             LinkAttribute::Controller(value) => master = Some(value).filter(|index| *index != 0),
             _ => {}
         }
@@ -67,8 +75,28 @@ fn link(message: LinkMessage) -> Option<Link> {
         broadcast: flags.contains(LinkFlags::Broadcast),
         loopback: flags.contains(LinkFlags::Loopback),
         master,
+        kind,
+        // An index of another namespace means nothing here.
+        parent: parent.filter(|_| !elsewhere),
+        mtu,
         addresses: Vec::new(),
     })
+}
+
+fn kind_of(infos: Vec<LinkInfo>) -> Kind {
+    let kind = infos.into_iter().find_map(|info| match info {
+        LinkInfo::Kind(kind) => Some(kind),
+        _ => None,
+    });
+    match kind {
+        None => Kind::Device,
+        Some(InfoKind::Bridge) => Kind::Bridge,
+        Some(InfoKind::Bond) => Kind::Bond,
+        Some(InfoKind::Vlan) => Kind::Vlan,
+        Some(InfoKind::MacVlan | InfoKind::MacVtap) => Kind::MacVlan,
+        Some(InfoKind::IpVlan | InfoKind::IpVtap) => Kind::IpVlan,
+        Some(other) => Kind::Other(other.to_string()),
+    }
 }
 
 /// The link's own address: on point-to-point links `IFA_ADDRESS` is the peer's and `IFA_LOCAL` the own, IPv6 addresses
@@ -159,6 +187,30 @@ mod tests {
         attributes.push(LinkAttribute::Address(vec![0; 20]));
         let link = new_link(attributes).expect("a link");
         assert_eq!((link.master, link.mac), (Some(9), None));
+    }
+
+    #[test]
+    fn kind_parent_and_mtu_are_understood() {
+        let mut attributes = whole();
+        attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::MacVlan)]));
+        attributes.push(LinkAttribute::Link(3));
+        attributes.push(LinkAttribute::Mtu(9000));
+        let link = new_link(attributes.clone()).expect("a link");
+        assert_eq!((link.kind, link.parent, link.mtu), (Kind::MacVlan, Some(3), 9000));
+        attributes.push(LinkAttribute::LinkNetNsId(0));
+        assert_eq!(new_link(attributes).expect("a link").parent, None, "of another namespace");
+        for (info, kind) in [
+            (InfoKind::Vlan, Kind::Vlan),
+            (InfoKind::Bond, Kind::Bond),
+            (InfoKind::Bridge, Kind::Bridge),
+            (InfoKind::IpVlan, Kind::IpVlan),
+            (InfoKind::Veth, Kind::Other("veth".into())),
+            (InfoKind::Other("novel".into()), Kind::Other("novel".into())),
+        ] {
+            let mut attributes = whole();
+            attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(info)]));
+            assert_eq!(new_link(attributes).expect("a link").kind, kind);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which links can announce an address to their neighbours, and why the others cannot.
 
-use super::{Link, Links};
+use super::{Kind, Link, Links};
 
 /// A link and whether it can announce.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,12 @@ pub enum Exclusion {
         /// Name of the bridge, bond, team or VRF, or its index as `#7` while its name is not known.
         master: String,
     },
+    /// The link below announces on the same segment, where an address must not be at two places.
+    #[error("it shares the segment of {parent}")]
+    SharesSegment {
+        /// Name of the link below.
+        parent: String,
+    },
     /// It cannot reach all its neighbours at once, as with tunnels.
     #[error("it cannot broadcast")]
     NoBroadcast,
@@ -50,7 +56,7 @@ pub fn announcing(links: &Links, excluded: impl Fn(&str) -> bool) -> Vec<Candida
     links.iter().map(|link| Candidate { link, exclusion: exclusion(links, link, &excluded) }).collect()
 }
 
-fn exclusion(links: &Links, link: &Link, excluded: impl Fn(&str) -> bool) -> Option<Exclusion> {
+fn exclusion(links: &Links, link: &Link, excluded: &dyn Fn(&str) -> bool) -> Option<Exclusion> {
     if link.loopback {
         return Some(Exclusion::Loopback);
     }
@@ -60,6 +66,11 @@ fn exclusion(links: &Links, link: &Link, excluded: impl Fn(&str) -> bool) -> Opt
     if let Some(master) = link.master {
         let master = links.get(master).map_or_else(|| format!("#{master}"), |master| master.name.clone());
         return Some(Exclusion::Enslaved { master });
+    }
+    if let Some(parent) = same_segment(links, link)
+        && parent_speaks(links, parent, excluded)
+    {
+        return Some(Exclusion::SharesSegment { parent: parent.name.clone() });
     }
     let has_mac = link.mac.is_some_and(|mac| mac != [0; 6]);
     [
@@ -71,4 +82,17 @@ fn exclusion(links: &Links, link: &Link, excluded: impl Fn(&str) -> bool) -> Opt
     ]
     .into_iter()
     .find_map(|(able, otherwise)| (!able).then_some(otherwise))
+}
+
+/// The link below, if `link` is but another station on its segment. A VLAN is a segment of its own.
+fn same_segment<'a>(links: &'a Links, link: &Link) -> Option<&'a Link> {
+    let stacked = matches!(link.kind, Kind::MacVlan | Kind::IpVlan);
+    link.parent.filter(|_| stacked).and_then(|parent| links.get(parent))
+}
+
+/// Whether `parent` announces, or will as soon as it is up; links do not lie on each other in circles.
+fn parent_speaks(links: &Links, parent: &Link, excluded: &dyn Fn(&str) -> bool) -> bool {
+    parent.kind != Kind::MacVlan
+        && parent.kind != Kind::IpVlan
+        && matches!(exclusion(links, parent, excluded), None | Some(Exclusion::Down | Exclusion::NoCarrier))
 }

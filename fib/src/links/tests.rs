@@ -15,6 +15,9 @@ fn ethernet(index: u32, name: &str) -> Link {
         broadcast: true,
         loopback: false,
         master: None,
+        kind: Kind::Device,
+        parent: None,
+        mtu: 1500,
         addresses: Vec::new(),
     }
 }
@@ -144,6 +147,46 @@ fn bond_announces_instead_of_its_slaves_and_follows_their_failure() {
 fn bridge_announces_instead_of_its_ports() {
     let links = table([port(2, "eth0", 3), ethernet(3, "br0"), port(4, "vnet7", 3)]);
     assert_eq!(judged(&links), ["eth0: it belongs to br0", "br0: -", "vnet7: it belongs to br0"]);
+}
+
+#[test]
+fn macvlan_and_ipvlan_leave_their_segment_to_the_link_below() {
+    let on = |index, name, kind, parent| Link { kind, parent: Some(parent), ..ethernet(index, name) };
+    let mut links = table([
+        ethernet(2, "eth0"),
+        on(3, "shim0", Kind::MacVlan, 2),
+        on(4, "shim1", Kind::IpVlan, 2),
+        on(5, "eth0.7", Kind::Vlan, 2),
+        on(6, "shim2", Kind::MacVlan, 5),
+        on(7, "shim3", Kind::MacVlan, 99),
+        ethernet(8, "docker0"),
+        on(9, "shim4", Kind::MacVlan, 8),
+    ]);
+    let expected = [
+        "eth0: -",
+        "shim0: it shares the segment of eth0",
+        "shim1: it shares the segment of eth0",
+        "eth0.7: -",
+        "shim2: it shares the segment of eth0.7",
+        "shim3: -", // The link below is in another namespace: this is the only one here.
+        "docker0: it is excluded by configuration",
+        "shim4: -",
+    ];
+    assert_eq!(judged(&links), expected);
+    // A link below that is down comes up again; nothing moves back and forth.
+    links.apply(Change::Link(Link { carrier: false, ..ethernet(2, "eth0") }));
+    assert_eq!(judged(&links)[1], expected[1]);
+}
+
+#[test]
+fn link_local_address_is_found_among_the_others() {
+    let mut links = table([ethernet(2, "eth0")]);
+    for address in ["192.0.2.1/24", "2001:db8::1/64"] {
+        links.apply(Change::Address { index: 2, address: net(address) });
+    }
+    assert_eq!(links.get(2).and_then(Link::link_local), None);
+    links.apply(Change::Address { index: 2, address: net("fe80::1/64") });
+    assert_eq!(links.get(2).and_then(Link::link_local), "fe80::1".parse().ok());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod lab;
 
-use ferrolb_fib::links::{Exclusion, announcing};
+use ferrolb_fib::links::{Exclusion, Kind, Links, announcing};
 use ipnet::IpNet;
 
 use lab::run;
@@ -96,6 +96,38 @@ fn port_that_joins_and_leaves_a_bridge_is_never_lost() {
         assert!(v0.addresses.contains(&net("198.51.100.1/24")), "what it had before it still has");
         let seen = links.see("running", |links| links.by_name("v0").is_some_and(|link| link.carrier)).await;
         assert_eq!(exclusion(&seen, "v0"), None);
+    });
+}
+
+#[test]
+fn kinds_and_sizes_are_followed() {
+    run(async |lab, mut links| {
+        lab.ip("link add v0 type veth peer name v1");
+        lab.ip("link set v0 up");
+        lab.ip("link set v1 up");
+        lab.ip("link add link v0 name shim0 type macvlan mode bridge");
+        lab.ip("link set shim0 up");
+        let ready =
+            |links: &Links| ["v0", "shim0"].iter().all(|name| links.by_name(name).is_some_and(|link| link.carrier));
+        let seen = links.see("running", ready).await;
+        let (v0, shim) = (seen.by_name("v0").expect("just seen"), seen.by_name("shim0").expect("just seen"));
+        assert_eq!((&v0.kind, v0.mtu), (&Kind::Other("veth".into()), 1500));
+        assert_eq!((&shim.kind, shim.parent), (&Kind::MacVlan, Some(v0.index)));
+        let judged = announcing(&seen, |_| false);
+        let exclusion = judged.into_iter().find(|candidate| candidate.link.name == "shim0").expect("known").exclusion;
+        assert_eq!(exclusion, Some(Exclusion::SharesSegment { parent: "v0".into() }));
+
+        lab.ip("link set v0 mtu 1400");
+        links.see("smaller", |links| links.by_name("v0").is_some_and(|link| link.mtu == 1400)).await;
+        let link_local = |links: &Links| links.by_name("v0").is_some_and(|link| link.link_local().is_some());
+        links.see("a link-local address", link_local).await;
+        // Too small for IPv6 (RFC 8200 §5): the kernel takes its addresses away.
+        lab.ip("link set v0 mtu 1200");
+        links
+            .see("no link-local address", |links| links.by_name("v0").is_some_and(|link| link.link_local().is_none()))
+            .await;
+        lab.ip("link set v0 mtu 1500");
+        links.see("a link-local address again", link_local).await;
     });
 }
 

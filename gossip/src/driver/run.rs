@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,9 @@ const BATCH: usize = 256;
 
 /// How long the thread goes on after leaving, so that its owner sees who took over.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Sleep that matters. Below, what was measured may be the time between two readings of the clocks.
+const NOTICEABLE: Duration = Duration::from_millis(50);
 
 /// Larger than any datagram that we accept, so that longer ones are seen to be longer.
 const BUFFER: usize = 2048;
@@ -54,6 +58,33 @@ struct Troubles {
     receive_errors: u64,
 }
 
+/// How long the computer slept: the monotonic clock, by which everything here is timed, stands still meanwhile; the boot
+/// time clock does not.
+#[derive(Default)]
+struct Sleep {
+    total: Duration,
+}
+
+// === impl Sleep ===
+
+impl Sleep {
+    /// Sleep since the last call.
+    fn since_last(&mut self) -> Duration {
+        let total = Self::total();
+        let slept = total.saturating_sub(self.total);
+        self.total = self.total.max(total);
+        slept
+    }
+
+    /// Sleep since the computer started; nothing where the clocks cannot be read.
+    fn total() -> Duration {
+        let read = |clock| clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
+        // In this order an interruption between the two looks like less sleep, which does not count.
+        let all = read(ClockId::CLOCK_BOOTTIME);
+        all.saturating_sub(read(ClockId::CLOCK_MONOTONIC))
+    }
+}
+
 enum Wake {
     Stop,
     Order(Option<Order>),
@@ -65,9 +96,16 @@ enum Wake {
 pub(super) async fn run(mut gossip: Gossip, mut port: Port) {
     let mut troubles = Troubles::default();
     let mut end: Option<Instant> = None;
+    let mut sleep = Sleep::default();
+    sleep.since_last();
     loop {
         port.deliver(&mut gossip, &mut troubles);
         let Some(wake) = port.wait(gossip.next_deadline(), end).await else { return };
+        let slept = sleep.since_last();
+        if slept >= NOTICEABLE {
+            tracing::warn!(seconds = slept.as_secs_f64(), "the computer slept");
+            gossip.handle(now(), Input::Slept(slept));
+        }
         // Socket before orders and timers, whatever woke us.
         port.read(&mut gossip, &mut troubles);
         match wake {

@@ -14,6 +14,9 @@ use crate::wire::{Message, Record, Suspicion};
 /// Members remembered as down; far more than a cluster has nodes.
 const DOWNED_MAX: usize = 65_536;
 
+/// Members that are known, dead or alive; more than a cluster has. Beyond, nobody new is let in.
+pub(super) const KNOWN_MAX: usize = 8_192;
+
 /// How often a suspect is reminded while the suspicion stands.
 pub(super) const REMINDERS: u8 = 6;
 
@@ -46,6 +49,7 @@ impl Gossip {
             return;
         }
         let boot = self.me.boot;
+        let bytes = if self.knows_too_many() { self.without_strangers(&header, bytes) } else { bytes };
         let result = self.swim.handle_data(bytes, &mut self.effects);
         self.count_refusal(&result);
         self.settle(now);
@@ -76,14 +80,31 @@ impl Gossip {
         }
     }
 
+    fn knows_too_many(&self) -> bool {
+        self.swim.iter_membership_state().len() >= KNOWN_MAX
+    }
+
+    fn knows(&self, addr: SocketAddr) -> bool {
+        self.swim.iter_membership_state().any(|known| known.id().addr == addr)
+    }
+
+    /// What of a datagram of foca brings nobody new: its header, if the sender is known.
+    fn without_strangers<'a>(&self, header: &Header<Identity>, bytes: &'a [u8]) -> &'a [u8] {
+        if !self.knows(header.src.addr) {
+            return &[];
+        }
+        let mut rest = bytes;
+        let header_only = PostcardCodec.decode_header(&mut rest).map(|_: Header<Identity>| rest.len());
+        bytes.get(..bytes.len().saturating_sub(header_only.unwrap_or(0))).unwrap_or_default()
+    }
+
     /// Drops the news that somebody unknown is down: it has no use, and would never die out between nodes that forget
     /// at different times.
     pub(super) fn worth_applying(&self, mut records: Vec<Member<Identity>>) -> Vec<Member<Identity>> {
         records.retain(|record| {
             let addr = record.id().addr;
-            record.state() != State::Down
-                || addr == self.me.addr
-                || self.swim.iter_membership_state().any(|known| known.id().addr == addr)
+            let welcome = record.state() != State::Down && !self.knows_too_many();
+            welcome || addr == self.me.addr || self.knows(addr)
         });
         records
     }

@@ -79,6 +79,8 @@ pub enum Input<'a> {
     Tell(Facts),
     /// These are the group keys from now on.
     Keys(KeyRing),
+    /// The machine's clock stood still for this long while that of the others went on, as when a computer sleeps.
+    Slept(Duration),
     /// This node leaves: all members are told at once. It never claims again, but the view goes on following the claims
     /// of the others.
     Leave,
@@ -215,6 +217,7 @@ impl Gossip {
             Input::Claim(vips) => self.claim(now, &vips),
             Input::Release(vips) => self.release(now, &vips),
             Input::Keys(keys) => self.channel.set_keys(&keys),
+            Input::Slept(time) => self.stalled(now, time),
             Input::Tell(facts) => self.tell(now, facts),
             Input::Leave => self.leave(now),
         }
@@ -435,5 +438,7 @@ fn lives(members: &BTreeMap<NodeName, Identity>, claim: &Claim) -> bool {
     members.get(&claim.owner).is_some_and(|owner| owner.boot == claim.boot)
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

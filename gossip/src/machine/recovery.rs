@@ -75,6 +75,11 @@ impl Gossip {
         let due = self.timers.next().map_or(now, |due| due.max(self.awake));
         let late = now.saturating_duration_since(due);
         self.awake = self.awake.max(now);
+        self.stalled(now, late);
+    }
+
+    /// This node did not run for `late`, and maybe the others did.
+    pub(super) fn stalled(&mut self, now: Instant, late: Duration) {
         if late > self.profile.probe_period {
             // Refutations may wait in the socket, or were never sent because our probes were not.
             self.timers.postpone_suspicions(late);

@@ -7,6 +7,8 @@
 
 mod batch;
 pub(crate) mod extension;
+#[cfg(test)]
+mod past;
 
 use std::net::{IpAddr, SocketAddr};
 

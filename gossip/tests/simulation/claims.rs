@@ -362,3 +362,46 @@ fn tables_agree_after_claims_crashes_and_partitions_at_random() {
         assert!(agree(&sim), "seed {seed}: agreement lasts");
     }
 }
+
+/// Those who take themselves for the owner.
+fn owners(sim: &Sim, vip: IpAddr) -> Vec<Node> {
+    sim.nodes().into_iter().filter(|node| sim.view(*node).owner(vip) == Some(&node.name())).collect()
+}
+
+#[test]
+fn a_node_that_stalled_for_any_time_owns_nothing_that_others_took_over() {
+    for (seed, pause) in (0..).zip([100, 250, 299, 310, 330, 350, 400, 500, 1_000, 3_000, 10_000, 60_000]) {
+        let mut sim = Sim::cluster(seed, 4);
+        sim.claim(Node(0), &[vip(1)]);
+        sim.run_for(secs(1));
+        sim.pause(Node(0), ms(pause));
+        let end = sim.now + ms(pause);
+        // The others do what speakers do: the next in line takes over as soon as the owner is gone.
+        let gone = |sim: &Sim| sim.view(Node(1)).owner(vip(1)).is_none();
+        let taken = sim.run_until_or(ms(pause - 1), gone).is_some();
+        if taken {
+            sim.claim(Node(1), &[vip(1)]);
+        }
+        sim.run_for(end - sim.now - ms(1));
+        // From the moment it wakes nobody but the one that took over takes himself for the owner.
+        let both = sim.run_until_or(secs(3), |sim| sim.now > end && owners(sim, vip(1)).len() > 1);
+        assert_eq!(both, None, "stalled for {pause} ms, {taken}");
+        assert_eq!(owners(&sim, vip(1)), if taken { vec![Node(1)] } else { owners(&sim, vip(1)) });
+        assert!(sim.converged() && sim.agreed(vip(1)));
+        assert_eq!(taken, pause > 450, "stalled for {pause} ms");
+    }
+}
+
+#[test]
+fn a_computer_that_slept_takes_nothing_for_its_own() {
+    let mut sim = Sim::cluster(9, 3);
+    sim.claim(Node(0), &[vip(1)]);
+    sim.run_for(secs(1));
+    sim.input(Node(0), Input::Slept(ms(200)));
+    assert_eq!(owners(&sim, vip(1)), [Node(0)], "that is tolerated");
+    sim.input(Node(0), Input::Slept(secs(2)));
+    assert_eq!(owners(&sim, vip(1)), []);
+    assert_eq!(sim.counters(Node(0)).fresh_starts, 1);
+    assert!(sim.run_until_or(secs(3), |sim| sim.converged() && sim.all_ready()).is_some());
+    assert_eq!(sim.false_downs.iter().filter(|(_, by, _)| *by != Node(0)).count(), 0);
+}

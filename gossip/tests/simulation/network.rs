@@ -31,7 +31,7 @@ pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-pub(crate) fn secs(secs: u64) -> Duration {
+pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
@@ -91,6 +91,8 @@ pub(crate) struct Sim {
     pub(crate) now: Instant,
     pub(crate) start: Instant,
     pub(crate) loss: f64,
+    /// Of nodes that start from now on.
+    pub(crate) profile: Profile,
     pub(crate) seeds_known: bool,
     /// Keeps every datagram that arrives when set.
     pub(crate) record: bool,
@@ -114,14 +116,20 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
     pub(crate) fn new(seed: u64) -> Self {
         println!("seed {seed}");
+        Self::quiet(seed)
+    }
+
+    /// The same, without a word about the seed.
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
+    pub(crate) fn quiet(seed: u64) -> Self {
         let start = Instant::now() + secs(86_400);
         Self {
             now: start,
             start,
             loss: 0.0,
+            profile: Profile::default(),
             seeds_known: true,
             record: false,
             seen: Vec::new(),
@@ -164,7 +172,7 @@ impl Sim {
         let config = Config {
             name: node.name(),
             advertise: node.addr(),
-            profile: Profile::default(),
+            profile: self.profile.clone(),
             cluster_id: self.cluster_id.clone(),
             keys: Key::from_bytes(KEY).into(),
             boot,

@@ -31,7 +31,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A cluster in which everything happens that has a message of its own: a start, claims, a conflict, a suspicion, a
+/// A cluster in which everything happens that has a message of its own: a start, facts, claims, a conflict, a suspicion, a
 /// verdict, a restart, a clock that was set back, a departure.
 fn eventful() -> (Sim, Vec<(Duration, IpAddr)>) {
     let mut claimed = Vec::new();
@@ -39,10 +39,13 @@ fn eventful() -> (Sim, Vec<(Duration, IpAddr)>) {
     sim.record = true;
     sim.boot(4);
     sim.run_until_or(secs(5), |sim| sim.converged() && sim.all_ready()).expect("the cluster forms");
+    sim.tell(Node(1), "before");
     sim.claim(Node(1), &[vip(1), vip(2)]);
     sim.run_for(ms(300));
     sim.split([3]);
     sim.run_for(ms(900));
+    sim.tell(Node(1), "after");
+    sim.tell(Node(3), "alone");
     sim.claim(Node(3), &[vip(1)]);
     claimed.push((sim.now - sim.start, vip(3)));
     sim.claim(Node(0), &[vip(3)]);
@@ -79,6 +82,9 @@ fn record() {
     }
     for (vip, held) in &view.claims {
         writeln!(text, "claim {vip} {} {} {}", held.claim.owner, held.claim.epoch, held.claim.released).unwrap();
+    }
+    for (name, facts) in &view.facts {
+        writeln!(text, "facts {name} {}", facts.version).unwrap();
     }
     for (at, vip) in &claimed {
         writeln!(text, "claims {} {vip}", at.as_micros()).unwrap();
@@ -138,17 +144,19 @@ fn replay(version: u32) -> (Vec<String>, Vec<String>, Gossip) {
         .claims
         .iter()
         .map(|(vip, held)| format!("claim {vip} {} {} {}", held.claim.owner, held.claim.epoch, held.claim.released));
-    let found = members.chain(claims).collect();
-    let known = |line: &&str| line.starts_with("member ") || line.starts_with("claim ");
+    let facts = view.facts.iter().map(|(name, facts)| format!("facts {name} {}", facts.version));
+    let found = members.chain(claims).chain(facts).collect();
+    let known = |line: &&str| ["member ", "claim ", "facts "].iter().any(|word| line.starts_with(word));
     (text.lines().filter(known).map(str::to_owned).collect(), found, gossip)
 }
 
 #[test]
-fn what_the_version_before_facts_sent_is_understood() {
-    let (recorded, found, gossip) = replay(1);
-    println!("{:?}", gossip.counters());
-    assert_eq!(found, recorded);
-    let counters = gossip.counters();
-    assert_eq!((counters.malformed, counters.foreign_key, counters.forged, counters.unknown_kind), (0, 0, 0, 0));
-    assert!(gossip.view().facts.is_empty(), "it told none");
+fn what_other_versions_sent_is_understood() {
+    for version in [1, 2] {
+        let (recorded, found, gossip) = replay(version);
+        assert_eq!(found, recorded, "wire {version}");
+        let counters = gossip.counters();
+        assert_eq!((counters.malformed, counters.foreign_key, counters.forged, counters.unknown_kind), (0, 0, 0, 0));
+        assert_eq!(gossip.view().facts.is_empty(), version == 1, "the first told none");
+    }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::rbac::v1::{PolicyRule, RoleRef, Subject};
 use kube::Client;
 use serde_json::{Value, json};
 
-use crate::ask::{ask, get, path};
+use crate::ask::{ask, delete, get, path};
 use crate::common::{apply, documents, manifest_text, printed};
 use crate::installation::{Installation, POD, address_of, installation, lease, pool, service};
 use crate::patience::eventually;
@@ -84,11 +84,18 @@ async fn leaves_word(client: &Client) {
         "apiVersion": "metallb.io/v1beta1", "kind": "ConfigurationState",
         "metadata": { "name": "controller", "namespace": DEFAULT_NAMESPACE },
     });
-    let state = eventually("the configuration is said to be valid", async || {
-        let state = get(client, &state).await?;
-        if state["status"]["result"] == "Valid" { Ok(state) } else { Err(state.to_string()) }
-    })
-    .await;
+    let valid = async || {
+        eventually("the configuration is said to be valid", async || {
+            let state = get(client, &state).await?;
+            if state["status"]["result"] == "Valid" { Ok(state) } else { Err(state.to_string()) }
+        })
+        .await
+    };
+    let first = valid().await;
+    // Whoever takes it away does not keep it from being said.
+    delete(client, &state).await;
+    let state = valid().await;
+    assert_ne!(state["metadata"]["uid"], first["metadata"]["uid"]);
     let owner = json!([{ "apiVersion": "v1", "kind": "Pod", "name": POD, "uid": uid }]);
     assert_eq!(state["metadata"]["ownerReferences"], owner);
 }
@@ -114,7 +121,13 @@ async fn looks_after_its_certificate(client: &Client) {
 /// To whoever may get them, which it asks the API server.
 async fn shows_its_metrics(installation: &Installation) {
     let metrics = scrape(installation).await;
-    assert!(metrics.contains("metallb_k8s_client_config_loaded_bool 1"), "{metrics}");
+    for line in [
+        "metallb_k8s_client_config_loaded_bool 1",
+        "ferrolb_webhook_requests_total{kind=\"IPAddressPool\",verdict=\"allowed\"}",
+        "# TYPE ferrolb_watch_failures_total counter",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
 }
 
 /// The audit log tells of every right that the manifests give, and of no refusal.

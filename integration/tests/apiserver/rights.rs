@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 
 use ferrolb_api::DEFAULT_NAMESPACE;
 use ferrolb_integration::apiserver::ControlPlane;
+use ferrolb_source::kubernetes::{Audience, Identity};
+use ferrolb_source::open_kubernetes;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Client, Resource};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::common::{printed, shared_control_plane};
+use crate::common::{SOON, printed, shared_control_plane};
 
 /// What both may do in every namespace.
 const EVERYWHERE: [&str; 4] = ["services list watch", "namespaces list watch", "nodes list watch", "events create"];
@@ -24,7 +28,12 @@ const CONTROLLER_EVERYWHERE: [&str; 5] = [
     "subjectaccessreviews.authorization.k8s.io create",
 ];
 /// The speaker, in every namespace.
-const SPEAKER_EVERYWHERE: [&str; 2] = ["endpointslices.discovery.k8s.io list watch", "namespaces=kube-system get"];
+const SPEAKER_EVERYWHERE: [&str; 4] = [
+    "endpointslices.discovery.k8s.io list watch",
+    "namespaces=kube-system get",
+    "tokenreviews.authentication.k8s.io create",
+    "subjectaccessreviews.authorization.k8s.io create",
+];
 /// What both may do in ours.
 const AT_HOME: [&str; 9] = [
     "pods get",
@@ -139,6 +148,26 @@ async fn server_side_apply_makes_the_configuration_state_of_its_own_name() {
     }));
     states.patch_status("controller", &params, &status).await.unwrap();
     forbidden(states.patch("speaker-n1", &params, &head("speaker-n1")).await);
+}
+
+#[tokio::test]
+async fn the_speaker_learns_which_cluster_it_is_in() {
+    let Some(cluster) = shared_control_plane().await else { return };
+    let namespaces: Api<Namespace> = Api::all(cluster.client().await.unwrap());
+    let uid = namespaces.get("kube-system").await.unwrap().metadata.uid.unwrap();
+    let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+    let opened = |client: &Client, audience| {
+        let (identity, namespace) = (Identity::default(), DEFAULT_NAMESPACE.to_owned());
+        open_kubernetes(client, audience, identity, namespace, &tasks, shutdown.clone())
+    };
+    let speaker = as_account(cluster, DEFAULT_NAMESPACE, "speaker").await;
+    let id = tokio::time::timeout(SOON, opened(&speaker, Audience::Speaker).cluster_id()).await.unwrap();
+    assert_eq!(id, Some(uid));
+    let controller = as_account(cluster, DEFAULT_NAMESPACE, "controller").await;
+    assert_eq!(opened(&controller, Audience::Controller).cluster_id().await, None, "it has no use for it");
+    shutdown.cancel();
+    tasks.close();
+    tasks.wait().await;
 }
 
 fn named<K: Resource + Default>(name: &str) -> K {

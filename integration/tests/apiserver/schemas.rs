@@ -171,3 +171,15 @@ async fn the_schema_refuses_what_it_bounds() {
         create(&client, version, kind, "bounded", &spec).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn the_local_preference_of_a_resource_ends_where_its_schema_does() {
+    let Some(cluster) = shared_control_plane().await else { return };
+    let client = cluster.client().await.unwrap();
+    let advertise = async |name, preference: u32| {
+        create(&client, "v1beta1", "BGPAdvertisement", name, &json!({ "localPref": preference })).await
+    };
+    advertise("highest", i32::MAX.unsigned_abs()).await.unwrap();
+    let refused = advertise("beyond", i32::MAX.unsigned_abs() + 1).await.unwrap_err();
+    assert!(refused.to_string().contains("spec.localPref"), "{refused}");
+}

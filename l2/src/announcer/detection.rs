@@ -90,8 +90,8 @@ pub(super) struct Wanted {
 pub(super) enum Due {
     /// Ask for the address.
     Probe(IpAddr),
-    /// Look again at what may be announced.
-    Cleared,
+    /// The address may be announced; it is of this number of the caller's.
+    Cleared(IpAddr, u32),
 }
 
 /// What a claim of an address means.
@@ -200,8 +200,9 @@ impl Detection {
     /// What is due now, if the pace allows it.
     pub(super) fn next(&mut self, now: Instant, pace: &mut Pace) -> Option<Due> {
         if let Some(&(_, vip)) = self.clears.first().filter(|(due, _)| *due <= now) {
+            let reasserted = self.entries.get(&vip)?.reasserted;
             self.advance(vip, now);
-            return Some(Due::Cleared);
+            return Some(Due::Cleared(vip, reasserted));
         }
         let &(_, vip) = self.probes.first().filter(|(due, _)| *due <= now)?;
         if !pace.take_probe(now) {

@@ -1,6 +1,7 @@
 //! The frames that are sent without being asked for.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::time::Instant;
 
 use super::detection;
 use super::io::{Output, Purpose, Transmit};
@@ -8,13 +9,11 @@ use super::schedule::Due;
 use super::{Announcer, Port};
 use crate::interface::{Gateway, Interface};
 use crate::wire::{arp, ndp};
-use std::time::Instant;
 
 impl Announcer {
     /// Sends what is due, as far as the pace allows.
     pub(super) fn emit(&mut self, now: Instant) {
-        let mut cleared = false;
-        let Self { ports, gateways, outputs, rng, .. } = self;
+        let Self { ports, gateways, outputs, rng, revision, .. } = self;
         for (&index, port) in ports.iter_mut() {
             let Port { interface, schedule, detection, defences, pace, .. } = port;
             while let Some(vip) = defences.next(now) {
@@ -27,7 +26,11 @@ impl Announcer {
                     detection::Due::Probe(vip) => {
                         outputs.push_back(send(index, vip, Purpose::Probe, probe(interface, vip)));
                     }
-                    detection::Due::Cleared => cleared = true,
+                    detection::Due::Cleared(vip, reasserted) => {
+                        // The stranger may be gone.
+                        *revision += 1;
+                        schedule.add(now, vip, reasserted);
+                    }
                 }
             }
             let gateways = gateways.get(&index).map_or(&[][..], Vec::as_slice);
@@ -36,12 +39,6 @@ impl Announcer {
                 let frames = round(interface, vip, due, gateways);
                 outputs.extend(frames.into_iter().map(|(purpose, frame)| send(index, vip, purpose, frame)));
             }
-        }
-        if cleared {
-            // The stranger may be gone, and the address may be announced.
-            self.revision += 1;
-            self.reconcile(now);
-            self.emit(now);
         }
     }
 }

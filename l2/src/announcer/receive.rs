@@ -49,11 +49,15 @@ impl Announcer {
             let conflict = stranger && means == detection::Claim::Foreign;
             defended = conflict && port.defences.request(now, vip);
         }
-        let interface = port.interface.name.clone();
-        self.outputs.push_back(Output::Heard(Heard { vip, mac, index, interface, claim, announced, defended }));
         if means == detection::Claim::News {
             self.revision += 1;
-            self.reconcile(now);
+            if !port.detection.permits(vip) {
+                port.schedule.give_up(vip);
+            } else if let Some(state) = self.vips.get(&vip) {
+                port.schedule.add(now, vip, state.reasserted);
+            }
         }
+        let interface = port.interface.name.clone();
+        self.outputs.push_back(Output::Heard(Heard { vip, mac, index, interface, claim, announced, defended }));
     }
 }

@@ -106,6 +106,18 @@ impl Schedule {
         changed
     }
 
+    /// Starts `vip` unless it is announced already.
+    pub(super) fn add(&mut self, now: Instant, vip: IpAddr, reasserted: u32) {
+        if !self.entries.contains_key(&vip) {
+            self.insert(vip, Entry { stage: Stage::First, due: now, reasserted, since: None });
+        }
+    }
+
+    /// Announces `vip` no more.
+    pub(super) fn give_up(&mut self, vip: IpAddr) {
+        self.remove(vip);
+    }
+
     /// Starts every address anew, as if just gained.
     pub(super) fn restart(&mut self, now: Instant) {
         let wanted: BTreeMap<IpAddr, u32> = self.entries.iter().map(|(vip, entry)| (*vip, entry.reasserted)).collect();

@@ -195,6 +195,15 @@ impl Bench {
         of.map(|event| event.at.as_millis()).collect()
     }
 
+    /// The same for every address.
+    pub(super) fn all_times(&self, purpose: Purpose) -> BTreeMap<IpAddr, Vec<u128>> {
+        let mut times: BTreeMap<IpAddr, Vec<u128>> = BTreeMap::new();
+        for event in self.sent.iter().filter(|event| event.purpose == purpose) {
+            times.entry(event.vip).or_default().push(event.at.as_millis());
+        }
+        times
+    }
+
     /// Forgets what was sent so far.
     pub(super) fn take(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.sent)

@@ -156,7 +156,7 @@ impl Port {
         if let Err(error) = bound {
             return self.fail(now, "bind a packet socket", error);
         }
-        match sys::register(socket) {
+        match sys::register(socket, Interest::READABLE | Interest::WRITABLE | Interest::ERROR) {
             Ok(socket) => {
                 self.socket = Some(socket);
                 self.opened()

@@ -5,8 +5,9 @@
     reason = "packet sockets and CLOCK_BOOTTIME have no safe interface, AsyncFd trusts what it gets"
 )]
 
+use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use pnet_base::MacAddr;
@@ -51,13 +52,39 @@ pub(super) fn receive_group(socket: &Socket, index: u32, mac: MacAddr, member: b
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Registers `socket` with the event loop of the current thread. It must be in nonblocking mode.
-pub(super) fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    let interest = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
-    // SAFETY: a `Socket` owns its descriptor and names the same one until it is dropped, and nothing here takes the
-    // socket out of the `AsyncFd` or replaces it.
-    let registered = unsafe { AsyncFd::register_with_interest(socket, interest) };
+/// Registers `file` with the event loop of the current thread. It must be in nonblocking mode.
+pub(super) fn register<T: Into<OwnedFd> + AsRawFd>(file: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    // SAFETY: sockets and files own their descriptor, which is what `Into<OwnedFd>` stands for, and name the same one
+    // until they are dropped; nothing here takes them out of the `AsyncFd` or replaces them.
+    let registered = unsafe { AsyncFd::register_with_interest(file, interest) };
     registered.map_err(|refused| refused.into_parts().1)
+}
+
+/// A timer that is not set, in nonblocking mode.
+pub(super) fn timer() -> io::Result<File> {
+    // SAFETY: makes a descriptor from two numbers.
+    let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was just made and is nobody else's.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Has `timer` expire once after `delay`, never without; forgets what it was set to before.
+pub(super) fn set_timer(timer: &File, delay: Option<Duration>) -> io::Result<()> {
+    // Zero would mean never.
+    let delay = delay.map_or(Duration::ZERO, |delay| delay.max(Duration::from_nanos(1)));
+    let once = libc::itimerspec {
+        it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+        it_value: libc::timespec {
+            tv_sec: delay.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: delay.subsec_nanos().cast_signed().into(),
+        },
+    };
+    // SAFETY: the descriptor is open while `timer` lives, the value is an itimerspec, and the old one is not asked for.
+    let result = unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &raw const once, std::ptr::null_mut()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The time since the machine was started, that which it slept included (`CLOCK_BOOTTIME`, `clock_gettime(2)`).

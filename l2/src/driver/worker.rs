@@ -8,13 +8,13 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::Desired;
 use super::observed::{InterfaceStatus, Observed};
 use super::port::Port;
 use super::stall::Watchdog;
+use super::timer::Timer;
 use crate::announcer::{Announcer, Config, Family, Heard, Input, Output, SendOutcome, Transmit};
 
 /// Least time between two publications, so that a burst of 1,000 addresses is not published 1,000 times.
@@ -29,6 +29,7 @@ const COUNTERS_GAP: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     announcer: Announcer,
     ports: BTreeMap<(u32, Family), Port>,
+    timer: Timer,
     watchdog: Watchdog,
     /// Standstills so far.
     stalls: u64,
@@ -54,6 +55,7 @@ struct Published {
 
 impl Worker {
     pub(super) fn new(
+        timer: Timer,
         config: Config,
         desired: watch::Receiver<Desired>,
         observed: watch::Sender<Arc<Observed>>,
@@ -63,6 +65,7 @@ impl Worker {
         Self {
             announcer: Announcer::new(config),
             ports: BTreeMap::new(),
+            timer,
             watchdog: Watchdog::new(config.stall_tolerance),
             stalls: 0,
             desired,
@@ -79,14 +82,15 @@ impl Worker {
 
     pub(super) async fn run(mut self) {
         loop {
-            let deadline = self.next_deadline(now());
+            let before = now();
+            let delay = self.next_deadline(before).map(|at| at.saturating_duration_since(before));
             let ports = &self.ports;
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => break,
                 changed = self.desired.changed() => if changed.is_err() { break },
                 () = any_ready(ports) => {}
-                () = until(deadline) => {}
+                () = self.timer.sleep(delay) => {}
             }
             let now = now();
             self.check(now);
@@ -322,14 +326,6 @@ async fn any_ready(ports: &BTreeMap<(u32, Family), Port>) {
         if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-}
-
-/// Waits until `deadline`, for ever without.
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => time::sleep_until(deadline.into()).await,
-        None => future::pending().await,
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::future::Future;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -127,6 +128,26 @@ impl Host {
     pub(crate) fn add_address(&self, address: &str) {
         let nodad = if address.contains(':') { "nodad" } else { "" };
         self.ip(&format!("addr add {address} dev eth0 {nodad}"));
+    }
+
+    /// Many commands of `ip` at once.
+    pub(crate) fn batch(&self, commands: &str) {
+        let child = Command::new("ip").args(["-n", &self.namespace, "-batch", "-"]).stdin(Stdio::piped()).spawn();
+        let mut child = child.expect("iproute2 is installed");
+        child.stdin.take().expect("piped").write_all(commands.as_bytes()).expect("ip reads");
+        assert!(child.wait().expect("ip ends").success());
+    }
+
+    /// A command in this namespace.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace, program]);
+        command
+    }
+
+    /// Plugs the cable out at the switch, or in again.
+    pub(crate) fn cable(&self, lab: &Lab, state: &str) {
+        command("ip", &["-n", &format!("{}-switch", lab.prefix), "link", "set", &self.port, state]);
     }
 
     /// Runs `action` on a thread in this namespace; threads it starts are in it too.

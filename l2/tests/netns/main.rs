@@ -2,9 +2,15 @@
 //! Skipped, and saying so, without the rights to make namespaces.
 
 #[cfg(test)]
+mod detection;
+#[cfg(test)]
+mod interfaces;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod ndp;
+#[cfg(test)]
+mod stall;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};

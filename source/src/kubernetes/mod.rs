@@ -5,6 +5,7 @@
 //! of its own and leaves the others alone.
 
 mod access;
+mod cluster_id;
 mod follow;
 mod kind;
 mod lean;
@@ -70,6 +71,10 @@ pub(crate) fn open(
         sender,
         shutdown.clone(),
     ));
+    // Only speakers talk to each other beside the API server.
+    let speaks = audience == Audience::Speaker;
+    let cluster_id = speaks.then(|| cluster_id::find(client.clone(), tasks, shutdown.clone()));
     let writer = KubernetesWriter::new(client.clone(), namespace, identity, cluster.clone());
-    Source { cluster, writer: Writer::kubernetes(writer, tasks, shutdown), refresh: Refresh::new(refresh), failures }
+    let writer = Writer::kubernetes(writer, tasks, shutdown);
+    Source { cluster, writer, refresh: Refresh::new(refresh), failures, cluster_id }
 }

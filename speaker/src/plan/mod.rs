@@ -56,6 +56,8 @@ pub struct Announcement {
     pub interfaces: Interfaces,
     /// Changes when the neighbourhood has to be told again.
     pub reasserted: u32,
+    /// Nobody is known to have held it before: somebody who is no node of ours may.
+    pub fresh: bool,
     /// The Services it is announced for.
     pub services: BTreeSet<ObjectKey>,
 }
@@ -222,15 +224,17 @@ fn announce(
     claim: IpAddr,
 ) {
     let interfaces = eligibility::interfaces(snapshot, config, candidate.service);
-    let reasserted = match snapshot.options.strategy {
-        Strategy::Balanced => snapshot.view.claims.get(&claim).map_or(0, |held| held.reasserted),
-        Strategy::Metallb => snapshot.turns.arrivals,
+    let (reasserted, fresh) = match (snapshot.options.strategy, snapshot.view.claims.get(&claim)) {
+        (Strategy::Balanced, Some(held)) => (held.reasserted, held.claim.epoch == 1),
+        (Strategy::Balanced, None) => (0, false),
+        (Strategy::Metallb, _) => (snapshot.turns.arrivals, false),
     };
     let entry = l2.entry(address).or_insert_with(|| Announcement {
         vip: address,
         claim,
         interfaces: interfaces.clone(),
         reasserted,
+        fresh,
         services: BTreeSet::new(),
     });
     entry.services.insert(candidate.key.clone());

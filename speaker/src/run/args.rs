@@ -3,16 +3,22 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Args;
-use ferrolb_daemon::DaemonArgs;
+use clap::{ArgAction, Args};
+use ferrolb_daemon::tls::TlsArgs;
+use ferrolb_daemon::{DaemonArgs, GuardArgs, GuardError};
+use ferrolb_gossip::{Profile, UnknownProfile};
 use ferrolb_source::{Cluster, SourceError};
 use thiserror::Error;
 
+use super::exclusion::ExclusionError;
+use super::ignored::IgnoredArgs;
+use super::keys::KeysError;
 use crate::admin::{AdminError, DEFAULT_PATH};
 use crate::plan::{Options, PartitionPolicy, Strategy};
 
 /// Flags of `ferrolb-speaker`.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SpeakerArgs {
     /// Where resources come from and status goes: `kube`, or `dir=PATH`.
     #[arg(long, env = "FERROLB_SOURCE", value_name = "kube|dir=PATH", default_value = "kube")]
@@ -35,15 +41,38 @@ pub struct SpeakerArgs {
     /// UDP port to gossip on, the same on all nodes.
     #[arg(long, env = "METALLB_ML_BIND_PORT", default_value_t = 7946)]
     pub ml_bindport: u16,
-    /// File with the key that all speakers share: base64 of 32 bytes.
-    #[arg(long, env = "FERROLB_GOSSIP_KEY_FILE")]
-    pub gossip_key_file: PathBuf,
-    /// Keeps clusters apart that share a network and, by mistake, a key.
-    #[arg(long, env = "FERROLB_CLUSTER_ID", default_value = "default")]
-    pub cluster_id: String,
+    /// File with the keys that all speakers share: base64 of 32 bytes a line, the first of which seals. It may change at
+    /// any time.
+    #[arg(long, env = "FERROLB_GOSSIP_KEY_FILE", value_name = "PATH")]
+    pub gossip_key_file: Option<PathBuf>,
+    /// Folder of MetalLB's memberlist Secret, whose secretkey is stretched to a key; for want of --gossip-key-file.
+    #[arg(long, env = "METALLB_ML_SECRET_KEY_PATH", value_name = "DIR")]
+    pub ml_secret_key_path: Option<PathBuf>,
+    /// How fast a dead node is noticed, and how long a living one may stall: fast, default, relaxed or safe.
+    #[arg(long, env = "FERROLB_GOSSIP_PROFILE", value_name = "PROFILE")]
+    pub gossip_profile: Option<String>,
+    /// The profile safe, unless --gossip-profile says otherwise.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
+    pub ml_wan_config: bool,
+    /// Keeps clusters apart that share a network and, by mistake, a key [default: the UID of namespace kube-system, or
+    /// "default" without an API server].
+    #[arg(long, env = "FERROLB_CLUSTER_ID")]
+    pub cluster_id: Option<String>,
     /// Seconds between two refreshes of an announcement; 0: none after the first burst.
     #[arg(long, default_value_t = 60)]
     pub gratuitous_arp_interval: u64,
+    /// Announce an address for the first time although somebody else answers for it.
+    #[arg(long, env = "FERROLB_ANNOUNCE_IN_USE", num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true")]
+    pub announce_in_use: bool,
+    /// Interfaces that do not announce besides those of --interface-exclude-file: a regular expression. May be given
+    /// several times.
+    #[arg(long, env = "FERROLB_INTERFACE_EXCLUDE", value_name = "REGEX", value_delimiter = ',', action = ArgAction::Append)]
+    pub interface_exclude: Vec<String>,
+    /// File with announcedInterfacesToExclude: [REGEX, ...] [default: /etc/metallb/excludel2.yaml where it exists, else
+    /// interfaces of containers and tunnels].
+    #[arg(long, env = "FERROLB_INTERFACE_EXCLUDE_FILE", value_name = "PATH")]
+    pub interface_exclude_file: Option<PathBuf>,
     /// How the owner of an address is chosen: balanced or metallb.
     #[arg(long, env = "FERROLB_STRATEGY", default_value_t = Strategy::Balanced)]
     pub strategy: Strategy,
@@ -65,6 +94,15 @@ pub struct SpeakerArgs {
     /// Unix socket that `ferrolb status`, `members` and `explain` ask.
     #[arg(long, env = "FERROLB_ADMIN_SOCKET", default_value = DEFAULT_PATH)]
     pub admin_socket: PathBuf,
+    /// Flags that MetalLB's speaker has and that have no meaning here.
+    #[command(flatten)]
+    pub ignored: IgnoredArgs,
+    /// Metrics for the network.
+    #[command(flatten)]
+    pub guard: GuardArgs,
+    /// TLS of metrics.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Log level, ports.
     #[command(flatten)]
     pub daemon: DaemonArgs,
@@ -78,7 +116,16 @@ pub enum RunError {
     Source(#[from] SourceError),
     /// No key.
     #[error(transparent)]
-    Key(#[from] ferrolb_gossip::driver::KeyFileError),
+    Key(#[from] KeysError),
+    /// No such profile.
+    #[error("--gossip-profile")]
+    Profile(#[from] UnknownProfile),
+    /// Nobody knows which interfaces to leave out.
+    #[error(transparent)]
+    Exclusion(#[from] ExclusionError),
+    /// Metrics cannot be guarded.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// Nobody said where to gossip.
     #[error(
         "no address to gossip from: there is no Node object {0:?} with an InternalIP; say with --ml-bindaddr which \
@@ -119,6 +166,12 @@ impl SpeakerArgs {
             partition_policy: self.partition_policy,
             rebalance: self.rebalance,
         }
+    }
+
+    /// How gossip keeps time.
+    pub(super) fn profile(&self) -> Result<Profile, UnknownProfile> {
+        let otherwise = if self.ml_wan_config { "safe" } else { "default" };
+        self.gossip_profile.as_deref().unwrap_or(otherwise).parse()
     }
 
     /// Where this node gossips.

@@ -7,25 +7,9 @@ use ferrolb_fib::links::{Candidate, Link, Links, announcing};
 use ferrolb_l2::driver::Observed;
 use ferrolb_l2::{Interface, MacAddr};
 
+use super::exclusion::Exclusion;
 use crate::admin;
 use crate::plan::Announcement;
-
-/// Beginnings of the names of interfaces that lead into this node's containers and tunnels, never to a LAN.
-const EXCLUDED: [&str; 13] = [
-    "cali",
-    "cbr",
-    "cni",
-    "docker",
-    "dummy",
-    "flannel",
-    "kube-ipvs",
-    "lxc",
-    "nodelocaldns",
-    "tunl",
-    "veth",
-    "virbr",
-    "vxlan",
-];
 
 /// An interface, and whether it can announce.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +20,9 @@ pub(super) struct Port {
     pub(super) usable: Result<Interface, String>,
 }
 
-pub(super) fn ports(links: &Links) -> Vec<Port> {
-    let excluded = |name: &str| EXCLUDED.iter().any(|prefix| name.starts_with(prefix));
+/// Every link, and whether it can announce.
+pub(super) fn ports(links: &Links, exclusion: &Exclusion) -> Vec<Port> {
+    let excluded = |name: &str| exclusion.excludes(name);
     let mac = |[a, b, c, d, e, f]: [u8; 6]| MacAddr::new(a, b, c, d, e, f);
     let port = |Candidate { link, exclusion }: Candidate<'_>| {
         let address = link.mac.map(mac);
@@ -61,7 +46,7 @@ pub(super) fn is_gone(links: &Links, address: IpAddr) -> bool {
         // The whole prefix of the loopback interface is local.
         link.addresses.iter().any(|net| net.addr() == address || (link.loopback && net.contains(&address)))
     };
-    !links.is_empty() && !links.iter().any(bears)
+    !address.is_unspecified() && !links.is_empty() && !links.iter().any(bears)
 }
 
 /// For the admin socket: every interface, and whether its socket works.
@@ -86,6 +71,6 @@ pub(super) fn announcement(announcement: &Announcement) -> ferrolb_l2::Announcem
             Interfaces::Named(names) => ferrolb_l2::Interfaces::Named(names.clone()),
         },
         reasserted: announcement.reasserted,
-        fresh: false,
+        fresh: announcement.fresh,
     }
 }

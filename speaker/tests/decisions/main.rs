@@ -1,6 +1,6 @@
 //! What a node decides, and the reason it gives.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of tests may fail the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a helper of tests may fail the test")]
 
 mod brain;
 mod election;

@@ -24,6 +24,7 @@ struct Served {
 
 /// What is drawn for a node.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each drawn for itself")]
 struct Drawn {
     alive: bool,
     drained: bool,

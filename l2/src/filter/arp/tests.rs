@@ -60,6 +60,8 @@ fn probe(set: &Set, pick: usize, offset: i8, anywhere: u32) -> Ipv4Addr {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn exact_filter_accepts_what_the_predicate_wants(
         targets in addresses(), senders in addresses(),

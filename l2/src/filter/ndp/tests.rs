@@ -54,6 +54,8 @@ fn probe(set: &Set, pick: usize, offset: i8, anywhere: u128) -> Ipv6Addr {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn exact_filter_accepts_what_the_predicate_wants_and_what_folds_alike(
         targets in addresses(), senders in addresses(),

@@ -1,5 +1,7 @@
 //! Takes connections, plain or over TLS, and answers HTTP/1.1 on them, all within limits.
 
+mod seats;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -15,10 +17,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use self::seats::{Seats, Ticket};
 
 /// A body that is too large is read on, and forgotten, up to this many times its limit: a client that is cut off while
 /// it still writes does not get to read why.
@@ -33,7 +36,8 @@ pub trait Handle: Send + Sync + 'static {
 /// What one client, or all of them, may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; more wait in the kernel's queue. Default 256.
+    /// Connections at a time. When one more comes, one on which nothing is being answered is closed for it; where there is
+    /// none, it waits. Default 256.
     pub connections: usize,
     /// For the TLS handshake. Default 10 s.
     pub handshake: Duration,
@@ -96,35 +100,37 @@ impl<H: Handle> Server<H> {
 
     /// Serves until `shutdown`; what is being answered then is finished on `tasks`.
     pub async fn run(self, listener: TcpListener, tasks: TaskTracker, shutdown: CancellationToken) {
-        let free = Arc::new(Semaphore::new(self.limits.connections));
+        let seats = Seats::new(self.limits.connections);
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                accepted = async { (Arc::clone(&free).acquire_owned().await, listener.accept().await) } => accepted,
+                accepted = listener.accept() => accepted,
             };
-            let (Ok(permit), Ok((stream, client))) = accepted else {
+            let Ok((stream, client)) = accepted else {
                 // Out of descriptors, most likely: let others finish.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let (server, shutdown) = (self.clone(), shutdown.clone());
-            tasks.spawn(async move {
-                server.connection(stream, client, shutdown).await;
-                drop(permit);
-            });
+            let ticket = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                ticket = seats.take() => ticket,
+            };
+            tasks.spawn(self.clone().connection(stream, client, ticket, shutdown.clone()));
         }
     }
 
-    async fn connection(self, stream: TcpStream, client: SocketAddr, shutdown: CancellationToken) {
-        let Some(tls) = self.tls.clone() else { return self.converse(stream, client, shutdown).await };
+    async fn connection(self, stream: TcpStream, client: SocketAddr, ticket: Ticket, shutdown: CancellationToken) {
+        let Some(tls) = self.tls.clone() else { return self.converse(stream, client, &ticket, shutdown).await };
         let handshake = tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
+            () = ticket.leave.cancelled() => return,
             handshake = tokio::time::timeout(self.limits.handshake, tls.accept(stream)) => handshake,
         };
         match handshake {
-            Ok(Ok(stream)) => Box::pin(self.converse(stream, client, shutdown)).await,
+            Ok(Ok(stream)) => Box::pin(self.converse(stream, client, &ticket, shutdown)).await,
             Ok(Err(error)) => {
                 tracing::debug!(%client, error = &error as &dyn std::error::Error, "TLS handshake failed");
             }
@@ -137,25 +143,29 @@ impl<H: Handle> Server<H> {
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin,
         client: SocketAddr,
+        ticket: &Ticket,
         shutdown: CancellationToken,
     ) {
         let Self { handler, limits, .. } = self;
         let asked = Arc::new(AtomicBool::new(false));
         let answer = service_fn(|request| {
             asked.store(true, Ordering::Relaxed);
+            ticket.asked();
             let handler = Arc::clone(&handler);
             async move {
                 let answer = tokio::time::timeout(limits.request, handler.handle(request)).await;
-                Ok::<_, Infallible>(answer.unwrap_or_else(|_elapsed| {
+                let answer = answer.unwrap_or_else(|_elapsed| {
                     response(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long; try again\n")
-                }))
+                });
+                ticket.answered(answer.status().is_success());
+                Ok::<_, Infallible>(answer)
             }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.idle);
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), answer));
         let mut first = pin!(tokio::time::sleep(limits.first_request));
-        let (mut waited, mut stopping) = (false, false);
+        let (mut waited, mut stopping, mut leaving) = (false, false, false);
         let mut grace = pin!(tokio::time::sleep(Duration::MAX));
         loop {
             tokio::select! {
@@ -163,6 +173,15 @@ impl<H: Handle> Server<H> {
                 () = shutdown.cancelled(), if !stopping => {
                     stopping = true;
                     grace.set(tokio::time::sleep(limits.grace));
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = ticket.leave.cancelled(), if !leaving => {
+                    leaving = true;
+                    if !ticket.is_being_answered() {
+                        tracing::debug!(%client, "connection closed: somebody else needs it");
+                        return;
+                    }
+                    // A request came at the same moment.
                     connection.as_mut().graceful_shutdown();
                 }
                 served = connection.as_mut() => {

@@ -1,0 +1,299 @@
+//! Tells what happens: status objects, events, the log. What is to be told is compared with what was told, so nothing is
+//! told twice, and what could not be told is told later.
+
+mod conflicts;
+mod pace;
+mod queue;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use ferrolb_config::{Class, Interfaces, ObjectRef, Problem};
+use ferrolb_l2::driver::Observed;
+use ferrolb_source::{ConfigurationState, Event, EventType, ObjectKey, Writer};
+use tokio_util::task::TaskTracker;
+
+use self::conflicts::Conflicts;
+use self::pace::Pace;
+use self::queue::{Queue, Write};
+use super::COMPONENT;
+use super::interfaces::Port;
+use crate::plan::NodePlan;
+
+/// When it is looked whether something has failed, and tried again.
+const RETRY: Duration = Duration::from_secs(5);
+/// How often what was written is looked at, since others may have changed or deleted it.
+const REASSERT: Duration = Duration::from_secs(30);
+/// How many status objects are looked at each time.
+const REASSERTED: usize = 100;
+
+/// What a status says of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    namespace: String,
+    interfaces: Vec<String>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+/// Whether somebody else can change what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A directory of our own.
+    Own,
+    /// An API server.
+    Shared,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    node: String,
+    queue: Queue,
+    /// What is announced from here.
+    wanted: BTreeMap<ObjectKey, Told>,
+    /// What the status objects say, as far as is known.
+    shown: BTreeMap<ObjectKey, Told>,
+    /// The addresses that the last `nodeAssigned` was about.
+    assigned: BTreeMap<ObjectKey, BTreeSet<IpAddr>>,
+    paces: BTreeMap<ObjectKey, Pace>,
+    failed: BTreeMap<ObjectKey, Interfaces>,
+    conflicts: Conflicts,
+    problems: Vec<Problem>,
+    state: Option<ConfigurationState>,
+    state_shown: bool,
+    port_errors: BTreeMap<String, String>,
+    retry_at: Option<Instant>,
+    reassert_at: Option<Instant>,
+    /// Where to go on looking.
+    reasserted: Option<ObjectKey>,
+}
+
+// === impl Reporter ===
+
+impl Reporter {
+    pub(super) fn new(node: &str, writer: Writer, place: Place, tasks: &TaskTracker, now: Instant) -> Self {
+        Self {
+            node: node.to_owned(),
+            queue: Queue::new(node, writer, tasks),
+            wanted: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            assigned: BTreeMap::new(),
+            paces: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            conflicts: Conflicts::new(now),
+            problems: Vec::new(),
+            state: None,
+            state_shown: false,
+            port_errors: BTreeMap::new(),
+            retry_at: None,
+            reassert_at: (place == Place::Shared).then(|| now + REASSERT),
+            reasserted: None,
+        }
+    }
+
+    /// How much was not written since the last time somebody asked.
+    pub(super) fn lost(&self) -> u64 {
+        self.queue.lost()
+    }
+
+    /// When [`Reporter::handle_deadline`] is due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.retry_at.into_iter().chain(self.reassert_at).min()
+    }
+
+    /// Tries again what has failed or was held back, and looks after what was written.
+    pub(super) fn handle_deadline(&mut self, now: Instant) {
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            let failed = self.queue.take_failed();
+            for service in failed.services {
+                // What should be there is written again, what should not is removed again.
+                if self.wanted.contains_key(&service) {
+                    self.shown.remove(&service);
+                } else {
+                    let namespace = self.state_namespace();
+                    self.shown.insert(service, Told { namespace, interfaces: Vec::new(), addresses: BTreeSet::new() });
+                }
+            }
+            self.state_shown &= !failed.state;
+        }
+        if self.reassert_at.is_some_and(|at| at <= now) {
+            self.reassert_at = Some(now + REASSERT);
+            self.state_shown = false;
+            let after = self.reasserted.take();
+            let rest = self.wanted.keys().filter(|service| after.as_ref().is_none_or(|after| *service > after));
+            let due: Vec<ObjectKey> = rest.take(REASSERTED).cloned().collect();
+            self.reasserted = due.last().filter(|_| due.len() == REASSERTED).cloned();
+            self.shown.retain(|service, _| !due.contains(service));
+        }
+        self.flush(now);
+    }
+
+    /// Tells what is newly wrong with the configuration; the controller publishes it as events.
+    pub(super) fn problems(&mut self, now: Instant, problems: &[Problem], hinders: impl Fn(&Problem) -> bool) {
+        for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
+            tracing::warn!(object = %problem.object, field = problem.field, value = problem.value, "{}", problem.message);
+        }
+        self.problems = problems.to_vec();
+        let concerned = problems.iter().filter(|problem| problem.class == Class::MissingReference || hinders(problem));
+        let (remarks, errors): (Vec<Problem>, Vec<Problem>) =
+            concerned.cloned().partition(|problem| problem.class == Class::MissingReference);
+        let state = ConfigurationState { node: Some(self.node.clone()), errors, remarks };
+        if self.state.as_ref() != Some(&state) {
+            self.state = Some(state);
+            self.state_shown = false;
+        }
+        self.flush(now);
+    }
+
+    /// Tells which interfaces newly cannot announce, and which addresses strangers hold.
+    pub(super) fn observed(&mut self, observed: &Observed, plan: &NodePlan) {
+        let errors = observed.interfaces.iter().filter_map(|(name, status)| {
+            let error = status.error.as_ref()?;
+            Some((name.clone(), ferrolb_daemon::sentence(error.as_ref())))
+        });
+        let errors: BTreeMap<String, String> = errors.collect();
+        for (interface, error) in errors.iter().filter(|(name, error)| self.port_errors.get(*name) != Some(error)) {
+            tracing::error!(interface, error, "cannot announce");
+        }
+        self.port_errors = errors;
+        for stranger in self.conflicts.in_use(&observed.in_use) {
+            let message = format!(
+                "address {} is in use by {} on interface {} of node \"{}\"; it is not announced from there before that \
+                 ends",
+                stranger.vip, stranger.mac, stranger.interface, self.node
+            );
+            self.warn(plan, stranger.vip, "AddressInUse", &message);
+        }
+    }
+
+    /// Tells that a stranger claims an address that is announced from here.
+    pub(super) fn conflict(&mut self, now: Instant, heard: &ferrolb_l2::Heard, plan: &NodePlan) {
+        if self.conflicts.heard(now, heard.vip, heard.mac, &heard.interface) {
+            let message = format!(
+                "address {} is announced from node \"{}\", and {} on its interface {} claims it too",
+                heard.vip, self.node, heard.mac, heard.interface
+            );
+            self.warn(plan, heard.vip, "AddressConflict", &message);
+        }
+    }
+
+    /// Tells what is newly announced from here and what no longer.
+    pub(super) fn plan(&mut self, now: Instant, plan: &NodePlan, namespace: &str, ports: &[Port]) {
+        self.wanted.clear();
+        for announcement in &plan.l2 {
+            let interfaces = match &announcement.interfaces {
+                Interfaces::All => Vec::new(),
+                Interfaces::Named(names) => names.iter().cloned().collect(),
+            };
+            for service in &announcement.services {
+                let told = self.wanted.entry(service.clone()).or_insert_with(|| Told {
+                    namespace: namespace.to_owned(),
+                    interfaces: interfaces.clone(),
+                    addresses: BTreeSet::new(),
+                });
+                told.addresses.insert(announcement.vip);
+            }
+        }
+        for (service, allowed) in &plan.failed {
+            if self.failed.get(service) != Some(allowed) {
+                self.announce_failed(service, allowed, ports);
+            }
+        }
+        self.failed.clone_from(&plan.failed);
+        let held: BTreeSet<IpAddr> = plan.l2.iter().map(|announcement| announcement.vip).collect();
+        self.conflicts.retain(|vip| held.contains(&vip));
+        self.flush(now);
+    }
+
+    /// Queues whatever is not as it should be.
+    fn flush(&mut self, now: Instant) {
+        let (mut full, mut later) = (false, None);
+        let gone = self.shown.keys().filter(|service| !self.wanted.contains_key(*service));
+        for service in gone.cloned().collect::<Vec<_>>() {
+            let namespace = self.shown.get(&service).map(|told| told.namespace.clone()).unwrap_or_default();
+            // Where another node announces, its status has already replaced ours.
+            if self.queue.push(Write::Withdrawn { namespace, service: service.clone() }) {
+                tracing::info!(service = %service, "no longer announced from here");
+                self.shown.remove(&service);
+            } else {
+                full = true;
+            }
+        }
+        for (service, told) in &self.wanted {
+            if self.shown.get(service) != Some(told) {
+                let Told { namespace, interfaces, .. } = told.clone();
+                let write = Write::Announced { namespace, service: service.clone(), interfaces };
+                if self.queue.push(write) {
+                    self.shown.insert(service.clone(), told.clone());
+                } else {
+                    full = true;
+                }
+            }
+        }
+        self.assigned.retain(|service, _| self.wanted.contains_key(service));
+        self.paces.retain(|_, pace| !pace.is_full(now));
+        for (service, told) in &self.wanted {
+            if self.assigned.get(service) == Some(&told.addresses) {
+                continue;
+            }
+            match self.paces.entry(service.clone()).or_insert_with(|| Pace::new(now)).permit(now) {
+                Ok(()) => {
+                    let message = format!("announcing from node \"{}\" with protocol \"layer2\"", self.node);
+                    // An event that finds no room is lost, and counted.
+                    self.event(EventType::Normal, "nodeAssigned", message, service);
+                    self.assigned.insert(service.clone(), told.addresses.clone());
+                }
+                Err(at) => later = later.into_iter().chain([at]).min(),
+            }
+        }
+        if let Some(state) = self.state.as_ref().filter(|_| !self.state_shown) {
+            self.state_shown = self.queue.push(Write::State(state.clone()));
+            full |= !self.state_shown;
+        }
+        let again = (full || !self.queue.is_idle()).then(|| now + RETRY);
+        self.retry_at = self.retry_at.into_iter().chain(again).chain(later).min();
+    }
+
+    fn state_namespace(&self) -> String {
+        let any = self.wanted.values().chain(self.shown.values()).next();
+        any.map(|told| told.namespace.clone()).unwrap_or_default()
+    }
+
+    fn announce_failed(&self, service: &ObjectKey, allowed: &Interfaces, ports: &[Port]) {
+        let known: Vec<&str> = ports.iter().filter(|port| port.usable.is_ok()).map(|port| port.name.as_str()).collect();
+        let named = match allowed {
+            Interfaces::All => String::new(),
+            Interfaces::Named(names) => {
+                format!(" named {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+            }
+        };
+        let message = format!(
+            "no node can announce the address: node \"{}\" has no usable interface{named}; it can announce on: {}",
+            self.node,
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        );
+        self.event(EventType::Warning, "announceFailed", message, service);
+    }
+
+    fn warn(&self, plan: &NodePlan, vip: IpAddr, reason: &'static str, message: &str) {
+        let services = plan.l2.iter().filter(|announcement| announcement.vip == vip);
+        for service in services.flat_map(|announcement| &announcement.services) {
+            self.event(EventType::Warning, reason, message.to_owned(), service);
+        }
+    }
+
+    fn event(&self, event_type: EventType, reason: &'static str, message: String, service: &ObjectKey) {
+        tracing::info!(service = %service, reason, "{message}");
+        let object = ObjectRef::new("Service", &*service.namespace, &*service.name);
+        let event = Event { event_type, reason, message, object, source: COMPONENT };
+        let lost = !self.queue.push(Write::Event(event));
+        if lost {
+            tracing::warn!(service = %service, "too much waits to be written; an event is lost");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

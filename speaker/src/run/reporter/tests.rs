@@ -1,0 +1,120 @@
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::plan::Announcement;
+
+struct Desk {
+    folder: TempDir,
+    tasks: TaskTracker,
+    reporter: Reporter,
+    now: Instant,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tasks = TaskTracker::new();
+        #[expect(clippy::disallowed_methods, reason = "the start of virtual time")]
+        let now = Instant::now();
+        let writer = Writer::directory(folder.path());
+        let reporter = Reporter::new("node-a", writer, Place::Own, &tasks, now);
+        Self { folder, tasks, reporter, now }
+    }
+
+    fn announce(&mut self, addresses: &[&str]) {
+        let announcement = |address: &&str| Announcement {
+            vip: address.parse().unwrap(),
+            claim: address.parse().unwrap(),
+            interfaces: Interfaces::All,
+            reasserted: 0,
+            fresh: false,
+            services: [ObjectKey::new("default", "web")].into(),
+        };
+        let plan = NodePlan { l2: addresses.iter().map(announcement).collect(), ..NodePlan::default() };
+        self.reporter.plan(self.now, &plan, "lb", &[]);
+    }
+
+    /// Lets time pass until nothing is left to do, at most a minute.
+    fn rest(&mut self) {
+        let end = self.now + Duration::from_secs(60);
+        while let Some(due) = self.reporter.next_deadline().filter(|due| *due <= end) {
+            self.now = due;
+            self.reporter.handle_deadline(due);
+        }
+    }
+
+    /// Ends it; returns the reasons of all events, and whether the Service has a status.
+    async fn end(self) -> (Vec<String>, bool) {
+        drop(self.reporter);
+        self.tasks.close();
+        self.tasks.wait().await;
+        let events = fs::read_to_string(self.folder.path().join("status/events.jsonl")).unwrap_or_default();
+        let reason = |line: &str| serde_json::from_str::<Value>(line).unwrap()["reason"].as_str().unwrap().to_owned();
+        (events.lines().map(reason).collect(), has_status(self.folder.path()))
+    }
+}
+
+fn has_status(folder: &Path) -> bool {
+    folder.join("status/servicel2statuses/lb/l2-default-web.yaml").exists()
+}
+
+#[tokio::test]
+async fn what_is_announced_is_told_once_and_again_when_its_addresses_change() {
+    let mut desk = Desk::new();
+    desk.announce(&["192.0.2.1"]);
+    desk.announce(&["192.0.2.1"]);
+    desk.announce(&["192.0.2.1", "2001:db8::1"]);
+    assert_eq!(desk.end().await, (vec!["nodeAssigned".to_owned(); 2], true));
+}
+
+#[tokio::test]
+async fn what_is_no_longer_announced_loses_its_status() {
+    let mut desk = Desk::new();
+    desk.announce(&["192.0.2.1"]);
+    desk.announce(&[]);
+    assert_eq!(desk.end().await, (vec!["nodeAssigned".to_owned()], false));
+}
+
+#[tokio::test]
+async fn an_address_that_comes_and_goes_is_told_seldom_but_its_last_state_is_told() {
+    let mut desk = Desk::new();
+    for _ in 0..50 {
+        desk.announce(&["192.0.2.1"]);
+        desk.announce(&[]);
+    }
+    desk.announce(&["192.0.2.1"]);
+    desk.rest();
+    assert_eq!(desk.end().await, (vec!["nodeAssigned".to_owned(); 4], true));
+}
+
+#[tokio::test]
+async fn a_status_that_could_not_be_written_is_written_later() {
+    let mut desk = Desk::new();
+    let obstacle = desk.folder.path().join("status");
+    fs::write(&obstacle, "no folder").unwrap();
+    desk.announce(&["192.0.2.1"]);
+    while desk.reporter.lost() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The event fails as well, after the status.
+    while !desk.reporter.queue.is_idle() {
+        tokio::task::yield_now().await;
+    }
+    fs::remove_file(&obstacle).unwrap();
+    desk.rest();
+    assert!(desk.end().await.1);
+}
+
+#[tokio::test]
+async fn a_service_that_no_interface_can_announce_is_told_of_once() {
+    let mut desk = Desk::new();
+    let failed = [(ObjectKey::new("default", "web"), Interfaces::Named(["eth9".to_owned()].into()))];
+    let plan = NodePlan { failed: failed.into(), ..NodePlan::default() };
+    desk.reporter.plan(desk.now, &plan, "lb", &[]);
+    desk.reporter.plan(desk.now, &plan, "lb", &[]);
+    assert_eq!(desk.end().await, (vec!["announceFailed".to_owned()], false));
+}

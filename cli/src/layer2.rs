@@ -26,7 +26,12 @@ pub fn l2(socket: &Path, printer: Printer) -> Result<(), Failure> {
         if !strangers.is_empty() {
             text = text + "\n" + &table(&["IN USE", "BY", "INTERFACE"], &strangers);
         }
-        text + "\n" + &interfaces(&answer, printer)
+        text = text + "\n" + &interfaces(&answer, printer);
+        let conditions: Vec<_> = list(&answer, "conditions").iter().map(condition).collect();
+        if !conditions.is_empty() {
+            text = text + "\n" + &table(&["INTERFACE", "CONDITION", "WHAT TO DO"], &conditions);
+        }
+        text
     })
 }
 
@@ -46,4 +51,8 @@ fn addresses(answer: &Value) -> String {
 
 fn stranger(stranger: &Value) -> Vec<String> {
     ["address", "mac", "interface"].map(|field| cell(stranger, field)).to_vec()
+}
+
+fn condition(condition: &Value) -> Vec<String> {
+    ["interface", "kind", "message"].map(|field| cell(condition, field)).to_vec()
 }

@@ -400,6 +400,19 @@ mod tests {
     }
 
     #[test]
+    fn a_node_is_drained_when_it_is_cordoned_or_sends_pods_away() {
+        for (spec, drained) in [
+            ("{}", false),
+            ("{unschedulable: true}", true),
+            ("{taints: [{key: a, effect: NoSchedule}]}", false),
+            ("{taints: [{key: a, effect: NoSchedule}, {key: b, effect: NoExecute}]}", true),
+        ] {
+            let node: core::Node = serde_yaml::from_str(&format!("spec: {spec}")).unwrap();
+            assert_eq!(Node::project(&node).drained, drained, "{spec}");
+        }
+    }
+
+    #[test]
     fn dated_objects_come_before_undated_ones() {
         let age = |created: Option<&str>, file: &str| Age {
             created: created.map(|text| text.parse().unwrap()),

@@ -120,6 +120,20 @@ pub struct Layer2 {
     pub interfaces: Vec<Interface>,
     /// Whether nothing is announced because this process stood still and does not know yet what is still its own.
     pub stalled: bool,
+    /// Settings of the kernel with which addresses are not reached, or are announced by the wrong node.
+    pub conditions: Vec<Condition>,
+}
+
+/// A setting that should be changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// The interface that it concerns.
+    pub interface: String,
+    /// A word for it.
+    pub kind: String,
+    /// What follows from it, and the remedy.
+    pub message: String,
 }
 
 /// An address that is to be announced from here.

@@ -5,7 +5,7 @@ use ferrolb_source::ObjectKey;
 
 use super::interfaces;
 use super::speaker::Speaker;
-use crate::admin::{Address, Answer, InUse, Layer2, Member, Question, Status};
+use crate::admin::{Address, Answer, Condition, InUse, Layer2, Member, Question, Status};
 use crate::plan::explain;
 
 // === impl Speaker ===
@@ -96,6 +96,15 @@ impl Speaker {
             in_use: in_use.collect(),
             interfaces: interfaces::statuses(&self.ports, &observed),
             stalled: observed.stalled,
+            conditions: self.conditions.iter().map(condition).collect(),
         }
+    }
+}
+
+fn condition(condition: &ferrolb_l2::Condition) -> Condition {
+    Condition {
+        interface: condition.interface.clone(),
+        kind: condition.kind.to_string(),
+        message: condition.message.clone(),
     }
 }

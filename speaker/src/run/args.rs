@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args};
+use clap::Args;
 use ferrolb_daemon::tls::TlsArgs;
 use ferrolb_daemon::{DaemonArgs, GuardArgs, GuardError};
 use ferrolb_gossip::{Profile, UnknownProfile};
@@ -65,9 +65,9 @@ pub struct SpeakerArgs {
     #[arg(long, env = "FERROLB_ANNOUNCE_IN_USE", num_args = 0..=1, require_equals = true, default_value_t = false,
           default_missing_value = "true")]
     pub announce_in_use: bool,
-    /// Interfaces that do not announce besides those of --interface-exclude-file: a regular expression. May be given
-    /// several times.
-    #[arg(long, env = "FERROLB_INTERFACE_EXCLUDE", value_name = "REGEX", value_delimiter = ',', action = ArgAction::Append)]
+    /// Interfaces that do not announce besides those of --interface-exclude-file: regular expressions, separated by
+    /// commas.
+    #[arg(long, env = "FERROLB_INTERFACE_EXCLUDE", value_name = "REGEX", value_delimiter = ',')]
     pub interface_exclude: Vec<String>,
     /// File with announcedInterfacesToExclude: [REGEX, ...] [default: /etc/metallb/excludel2.yaml where it exists, else
     /// interfaces of containers and tunnels].

@@ -65,11 +65,12 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
         () = shutdown.cancelled() => return Ok(()),
         () = source.read() => {}
     }
+    let Some(cluster_id) = cluster_id(args, &source, &shutdown).await else { return Ok(()) };
     let first = Arc::clone(&source.cluster.borrow());
     let address = args.gossip_address(&first)?;
     let links = ferrolb_fib::driver::follow_links(&edges, last.clone());
     let l2_config = l2_config(args, &profile);
-    let gossip = gossip_config(args, address, profile.clone(), ring)?;
+    let gossip = gossip_config(args, address, cluster_id, profile.clone(), ring)?;
     let (l2, gossip) = priority::in_real_time(|| (ferrolb_l2::driver::spawn(l2_config), ferrolb_gossip::spawn(gossip)));
     let ((l2, heard), gossip) = (l2?, gossip?);
     let me = NodeName::from(args.node_name.as_str());
@@ -157,15 +158,28 @@ fn l2_config(args: &SpeakerArgs, profile: &Profile) -> ferrolb_l2::Config {
     }
 }
 
+/// What keeps this cluster's gossip apart from that of another; `None`: it was not found out before `shutdown`. All
+/// speakers need the same, so nobody guesses.
+async fn cluster_id(args: &SpeakerArgs, source: &Source, shutdown: &CancellationToken) -> Option<String> {
+    if let Some(said) = &args.cluster_id {
+        return Some(said.clone());
+    }
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => None,
+        found = source.cluster_id() => Some(found.unwrap_or_else(|| "default".to_owned())),
+    }
+}
+
 fn gossip_config(
     args: &SpeakerArgs,
     address: SocketAddr,
+    cluster_id: String,
     profile: Profile,
     keys: KeyRing,
 ) -> Result<DriverConfig, RunError> {
     let name = NodeName::from(args.node_name.as_str());
-    let cluster = args.cluster_id.clone().unwrap_or_else(|| "default".to_owned());
-    Ok(DriverConfig::new(name, address, profile, cluster, keys)?)
+    Ok(DriverConfig::new(name, address, profile, cluster_id, keys)?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock")]

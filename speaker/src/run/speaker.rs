@@ -9,8 +9,8 @@ use ferrolb_config::any_or_none;
 use ferrolb_daemon::Readiness;
 use ferrolb_fib::links::Links;
 use ferrolb_gossip::{Facts, Handle as Gossip, KeyRing, Profile};
-use ferrolb_l2::MacAddr;
 use ferrolb_l2::driver::{Handle as L2, Observed};
+use ferrolb_l2::{Condition, Family, Interface, MacAddr};
 use ferrolb_source::Source;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -59,6 +59,9 @@ pub(super) struct Speaker {
     /// What the others were told about this node.
     told: Option<Facts>,
     peers: BTreeSet<MacAddr>,
+    /// What the kernel's settings are wrong for, by what it was found for.
+    pub(super) conditions: Vec<Condition>,
+    examined: (Vec<Interface>, BTreeSet<Family>),
     /// Times to look at the counters of gossip.
     ticks: Interval,
 }
@@ -71,7 +74,8 @@ impl Speaker {
         let (ports, peers) = (Vec::new(), BTreeSet::new());
         let mut ticks = tokio::time::interval(COUNT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { parts, ports, counted: BTreeMap::new(), confirmation, told: None, peers, ticks }
+        let (conditions, examined) = (Vec::new(), (Vec::new(), BTreeSet::new()));
+        Self { parts, ports, counted: BTreeMap::new(), confirmation, told: None, peers, conditions, examined, ticks }
     }
 
     pub(super) async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), RunError> {
@@ -143,6 +147,7 @@ impl Speaker {
     fn plan_changed(&mut self, plan: &NodePlan) {
         self.parts.l2.announce(plan.l2.iter().map(interfaces::announcement).collect());
         self.parts.l2.watch(plan.watched.clone());
+        self.examine();
         self.show_plan();
         self.parts.reporter.plan(now(), plan, &self.parts.brain.snapshot().cluster.namespace, &self.ports);
     }
@@ -193,7 +198,24 @@ impl Speaker {
         self.ports = interfaces::ports(&links, &self.parts.exclusion);
         self.parts.l2.interfaces(self.ports.iter().filter_map(|port| port.usable.clone().ok()).collect());
         self.parts.l2.gateways(gateways::gateways(&links));
+        self.examine();
         self.ground_changed();
+    }
+
+    /// Looks for settings of the kernel with which an address would not be reached, where interfaces or families are
+    /// others than before.
+    fn examine(&mut self) {
+        let interfaces: Vec<Interface> = self.ports.iter().filter_map(|port| port.usable.clone().ok()).collect();
+        let families: BTreeSet<Family> = self.parts.brain.plan().watched.iter().map(|vip| Family::of(*vip)).collect();
+        if self.examined == (interfaces.clone(), families.clone()) {
+            return;
+        }
+        let found = ferrolb_l2::driver::conditions(&interfaces, &families);
+        for condition in found.iter().filter(|condition| !self.conditions.contains(condition)) {
+            tracing::warn!(interface = condition.interface, kind = %condition.kind, "{}", condition.message);
+        }
+        self.conditions = found;
+        self.examined = (interfaces, families);
     }
 
     fn observed_changed(&mut self) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ferrolb_config::Interfaces;
+use ferrolb_gossip::Facts;
 use ferrolb_source::{Node, ObjectKey};
 use ferrolb_speaker::plan::{Ground, explain};
 
@@ -164,4 +165,24 @@ fn services_that_share_any_address_have_one_owner() {
     let announced: Vec<_> = world.plan("node-b").l2.iter().map(|a| (a.vip.to_string(), a.services.len())).collect();
     assert_eq!(announced, [("10.0.0.1".to_owned(), 1), ("fd00::1".to_owned(), 2)]);
     assert!(world.plan("node-a").l2.is_empty());
+}
+
+#[test]
+fn what_other_nodes_tell_of_themselves_counts() {
+    let mut world = World::new();
+    let mut facts = Facts { interfaces: [("eth0".to_owned(), [2, 0, 0, 0, 0, 1])].into(), ..Facts::default() };
+    world.view.facts.insert(name("node-b"), Arc::new(facts.clone()));
+    assert_eq!(world.code("node-a"), "vacant", "node-b is expected to claim");
+    facts.draining = true;
+    world.view.facts.insert(name("node-b"), Arc::new(facts));
+    assert_eq!(world.plan("node-a").claims, [vip()]);
+    assert_eq!(world.plan("node-a").vacant[&vip()].last(), Some(&name("node-b")), "last of all, but there");
+    world.view.facts.insert(name("node-b"), Arc::default());
+    let candidates = &world.plan("node-a").vacant[&vip()];
+    assert!(!candidates.contains(&name("node-b")), "it has no interface");
+    world.view.facts.clear();
+    world.view.flapping.insert(name("node-b"));
+    assert_eq!(world.plan("node-a").claims, [vip()]);
+    world.claim("node-b", 1);
+    assert_eq!(world.code("node-b"), "owner", "it keeps what it has");
 }

@@ -25,17 +25,24 @@ kubernetes: ## Get etcd, kube-apiserver and kubectl for the tests (built once pe
 	@integration/kubernetes/get.sh >/dev/null || { code=$$?; [ $$code = 3 ] || exit $$code; \
 	  echo "kubernetes: the tests that need an API server will be skipped" >&2; }
 
-bench: setup kubernetes ## Figures: the gap after a crash of the owner (keepalived beside it), the allocator, an API server
+bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, the allocator, an API server
 	@integration/setup.sh keepalived
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench
 	$(CARGO) run --release --locked --quiet -p ferrolb-controller --example allocator
+	$(CARGO) run --release --locked --quiet -p ferrolb-l2 --example flood
+	$(CARGO) run --release --locked --quiet -p ferrolb-gossip --example cost
+	$(CARGO) run --release --locked --quiet -p ferrolb-gossip --example junk
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- apibench
 
-soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 crashes in the lab, 180 of the control plane
+soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 crashes and 1,000 faults in the lab, 180 crashes of the control plane
 	SEEDS=$${SEEDS:-100000} $(CARGO) test --release --locked -p ferrolb-integration --test simulation -- --nocapture
+	MINUTES=$${MINUTES:-60} NODES=$${NODES:-64} $(CARGO) test --release --locked -p ferrolb-gossip --test simulation -- wrongly --nocapture
+	ITERATIONS=$${ITERATIONS:-100000000} $(CARGO) test --release --locked -p ferrolb-gossip --lib -- fuzz --nocapture
+	FUZZ_ITERATIONS=$${ITERATIONS:-100000000} $(CARGO) test --release --locked -p ferrolb-l2 --test fuzz -- --nocapture
 	$(CARGO) build --release --locked --workspace
-	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench --crashes 200
+	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench --parts crashes --crashes 200
+	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- chaos --faults 1000 --family dual
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- churn
 
 fmt: ## Format the code

@@ -223,8 +223,7 @@ fn advertisements_of_pools_are_judged_where_they_stand() {
         ("{aggregation-length: 33}", "aggregation-length", "between 0 and 32"),
         ("{aggregation-length-v6: x}", "aggregation-length-v6", "whole number"),
         ("{localpref: -1}", "localpref", "whole number"),
-        // The schema of the resource that it becomes has no more.
-        ("{localpref: 2147483648}", "localpref", "between 0 and 2147483647"),
+        ("{localpref: 4294967296}", "localpref", "between 0 and 4294967295"),
         ("{communities: [nobody]}", "communities[0]", "invalid format of community"),
         ("{communities: ['1:1', '1:1']}", "communities[1]", "duplicate"),
         ("{local-pref: 1}", "local-pref", "unknown key"),

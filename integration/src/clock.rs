@@ -1,11 +1,18 @@
 //! The one place where the lab reads the clock: it measures real networks in real time.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The monotonic clock's present moment.
 #[expect(clippy::disallowed_methods, reason = "the lab is all edge; nothing in it runs on virtual time")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The machine's clock, in nanoseconds since 1970: the one that stamps frames and files.
+#[expect(clippy::disallowed_methods, reason = "the lab is all edge; nothing in it runs on virtual time")]
+pub(crate) fn unix_nanoseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Sleeps the calling thread: between two looks at a lab whose state cannot be awaited from outside.

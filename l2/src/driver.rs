@@ -1,4 +1,4 @@
-//! Sockets, clock and thread around an [`Announcer`]: an `AF_PACKET` socket per interface and family, with a filter
+//! Sockets, clock and thread around an [`Announcer`](crate::Announcer): an `AF_PACKET` socket per interface and family, with a filter
 //! in the kernel so that only packets that concern us wake the process.
 //!
 //! Everything runs on one operating system thread with an event loop of its own, so that a busy speaker cannot delay an

@@ -179,7 +179,7 @@ impl Reader<'_> {
             pools,
             aggregation_length: self.length("aggregationLength", spec.aggregation_length, 1, 32),
             aggregation_length_v6: self.length("aggregationLengthV6", spec.aggregation_length_v6, 0, 128),
-            local_pref: self.local_pref(),
+            local_pref: self.resource.spec.local_pref.filter(|preference| *preference > 0),
             as_path_prepend: self.as_path_prepend(),
             communities: self.communities(),
             peers: self.peers(),
@@ -197,16 +197,6 @@ impl Reader<'_> {
             self.wrong(field, length.to_string(), message);
         }
         valid.unwrap_or(longest)
-    }
-
-    fn local_pref(&mut self) -> Option<u32> {
-        let preference = self.resource.spec.local_pref?;
-        // The published schema calls it an integer of 32 bits with a sign.
-        if preference > i32::MAX.unsigned_abs() {
-            let message = format!("invalid local preference {preference}: must be between 0 and 2147483647");
-            self.wrong("localPref", preference.to_string(), message);
-        }
-        Some(preference).filter(|preference| *preference > 0)
     }
 
     fn as_path_prepend(&mut self) -> Option<u8> {

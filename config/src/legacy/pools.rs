@@ -62,7 +62,7 @@ impl Walk {
                 aggregation_length_v6: self
                     .number(part, "aggregation-length-v6", 128)
                     .unwrap_or(default.aggregation_length_v6),
-                local_pref: self.number(part, "localpref", i32::MAX.into()),
+                local_pref: self.number(part, "localpref", u32::MAX.into()),
                 communities: Some(communities).filter(|communities| !communities.is_empty()),
                 ..default
             };

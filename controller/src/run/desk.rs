@@ -11,7 +11,7 @@ use ferrolb_config::{Config, ObjectRef, Problem, Resources, parse};
 use ferrolb_source::{
     Cluster, ConfigurationState, Event, EventType, Node, ObjectKey, Skipped, Version, WriteError, WriteErrorClass,
 };
-
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::COMPONENT;
@@ -69,7 +69,7 @@ pub(super) struct Desk {
     shown_pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
     refusals: Refusals,
     /// To be told once the status they are about is written.
-    waiting: BTreeMap<ObjectKey, Vec<Notice>>,
+    waiting: BTreeMap<ObjectKey, SmallVec<[Notice; 1]>>,
     untold: Vec<Event>,
 }
 

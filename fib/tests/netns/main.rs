@@ -56,9 +56,8 @@ fn addresses_are_followed() {
         lab.ip("addr add 192.0.2.7 peer 192.0.2.8/32 dev v0");
         lab.ip("addr add 2001:db8::1/64 dev v0");
         let all = ["192.0.2.1/24", "192.0.2.7/32", "2001:db8::1/64"].map(net);
-        let has = |wanted: Vec<IpNet>| {
-            move |links: &ferrolb_fib::links::Links| links.by_name("v0").is_some_and(|link| link.addresses == wanted)
-        };
+        let has =
+            |wanted: Vec<IpNet>| move |links: &Links| links.by_name("v0").is_some_and(|link| link.addresses == wanted);
         links.see("all", has(all.to_vec())).await;
         lab.ip("addr del 192.0.2.1/24 dev v0");
         links.see("one less", has(all[1..].to_vec())).await;
@@ -74,7 +73,7 @@ fn port_that_joins_and_leaves_a_bridge_is_never_lost() {
         lab.ip("link add v0 type veth peer name v1");
         lab.ip("link set v0 master br0 up");
         let seen = links.see("enslaved", |links| links.by_name("v0").is_some_and(|link| link.master.is_some())).await;
-        let exclusion = |links: &ferrolb_fib::links::Links, name: &str| {
+        let exclusion = |links: &Links, name: &str| {
             let candidates = announcing(links, |_| false);
             let found = candidates.into_iter().find(|candidate| candidate.link.name == name);
             found.expect("it is known").exclusion
@@ -87,9 +86,8 @@ fn port_that_joins_and_leaves_a_bridge_is_never_lost() {
         lab.ip("link set v0 nomaster");
         // What comes after the bridge's own notification proves that it was seen and did no harm.
         lab.ip("addr add 192.0.2.1/24 dev v0");
-        let free = |links: &ferrolb_fib::links::Links| {
-            links.by_name("v0").is_some_and(|link| link.addresses.contains(&net("192.0.2.1/24")))
-        };
+        let free =
+            |links: &Links| links.by_name("v0").is_some_and(|link| link.addresses.contains(&net("192.0.2.1/24")));
         let seen = links.see("free", free).await;
         let v0 = seen.by_name("v0").expect("just seen");
         assert_eq!(v0.master, None);

@@ -382,7 +382,7 @@ fn a_node_that_stalled_for_any_time_owns_nothing_that_others_took_over() {
         if taken {
             sim.claim(Node(1), &[vip(1)]);
         }
-        sim.run_for(end - sim.now - ms(1));
+        sim.run_for(end.duration_since(sim.now + ms(1)));
         // From the moment it wakes nobody but the one that took over takes himself for the owner.
         let both = sim.run_until_or(secs(3), |sim| sim.now > end && owners(sim, vip(1)).len() > 1);
         assert_eq!(both, None, "stalled for {pause} ms, {taken}");

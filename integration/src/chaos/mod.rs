@@ -154,12 +154,13 @@ impl<T: Target> Run<'_, T> {
             fault: fault.clone(),
             gap: seen.longest_gap(),
             lost: seen.failures,
+            failures: seen.failures_by_kind,
             attempts: seen.attempts,
             rest,
             pause: seen.longest_pause,
             lossy,
         };
-        Ok(judge(&outcome, address, &seen.failures_by_kind).map_or(Ok(outcome), Err))
+        Ok(judge(&outcome, address).map_or(Ok(outcome), Err))
     }
 
     /// An address of the node that the fault hits, where it has one; else one after the other.
@@ -233,7 +234,7 @@ fn is_over(began: Instant) -> bool {
 }
 
 /// What does not hold of what clients saw.
-fn judge(outcome: &Outcome, address: IpAddr, failures: &BTreeMap<String, u64>) -> Option<String> {
+fn judge(outcome: &Outcome, address: IpAddr) -> Option<String> {
     // Who does not run cannot see an answer: what the client itself missed is not the address's fault.
     let bound = outcome.fault.bound() + outcome.pause * 2;
     let seen = format!("{address} was out of reach for {}", millis(outcome.gap));
@@ -241,7 +242,8 @@ fn judge(outcome: &Outcome, address: IpAddr, failures: &BTreeMap<String, u64>) -
         return Some(format!("{seen}, the bound is {}", millis(bound)));
     }
     if !outcome.lossy && outcome.fault.is_planned() && outcome.lost > 0 {
-        return Some(format!("a planned move lost {} connections ({failures:?}); {seen}", outcome.lost));
+        let (lost, failures) = (outcome.lost, &outcome.failures);
+        return Some(format!("a planned move lost {lost} connections ({failures:?}); {seen}"));
     }
     None
 }

@@ -16,6 +16,8 @@ pub struct Outcome {
     pub gap: Duration,
     /// Connections that failed.
     pub lost: u64,
+    /// Why they did: `timeout`, `connection refused`.
+    pub failures: BTreeMap<String, u64>,
     /// Connections tried.
     pub attempts: u64,
     /// From the fault until everything was as it should be.
@@ -79,6 +81,7 @@ mod tests {
             fault: Fault::Kill("node-1".to_owned()),
             gap: Duration::from_millis(gap),
             lost: 2,
+            failures: BTreeMap::new(),
             attempts: 100,
             rest: Duration::from_millis(700),
             pause: Duration::ZERO,

@@ -24,6 +24,7 @@ use crate::error::{Error, chain};
 use crate::lab::Api;
 use crate::layout::{Family, MAX_NODES, MAX_SERVICES};
 use crate::output::Form;
+use crate::tour::Part;
 
 /// Nodes, a client and a gateway as network namespaces, with real ferrolb processes in them.
 #[derive(Debug, Parser)]
@@ -106,15 +107,9 @@ enum Verb {
         #[arg(long, value_enum, default_value_t)]
         api: Api,
     },
-    /// Measure the gap after crashes of the owner, keepalived's beside it.
-    Bench {
-        /// How often the owner crashes.
-        #[arg(long, default_value_t = 20)]
-        crashes: usize,
-        /// How often keepalived's owner does; 0 leaves it out.
-        #[arg(long, default_value_t = 10)]
-        keepalived: usize,
-    },
+    /// Measure what clients see of crashes (keepalived's beside) and planned moves, how fast new addresses are announced, and
+    /// what it takes to take over many.
+    Bench(BenchArguments),
     /// Harm nodes at random and see after each fault, from outside, that exactly one node answers for each address, that
     /// clients are served, and that planned moves lose nothing. Exits with 0 only if all held.
     Chaos(ChaosArguments),
@@ -167,6 +162,31 @@ struct UpArguments {
     /// line.
     #[arg(long, hide = true)]
     managed: bool,
+}
+
+#[derive(Debug, Args)]
+struct BenchArguments {
+    /// What to measure; default: everything.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "crashes,moves,announcement,takeover")]
+    parts: Vec<Part>,
+    /// How often the owner crashes.
+    #[arg(long, default_value_t = 20)]
+    crashes: usize,
+    /// How often keepalived's owner does; 0 leaves it out.
+    #[arg(long, default_value_t = 10)]
+    keepalived: usize,
+    /// How often the owner leaves on purpose.
+    #[arg(long, default_value_t = 10)]
+    moves: usize,
+    /// Addresses that are assigned one after the other.
+    #[arg(long, default_value_t = 50, value_parser = number())]
+    samples: usize,
+    /// Addresses that one node takes over.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_SERVICES)))]
+    services: u16,
+    /// Gossip profile of the speakers; default: theirs.
+    #[arg(long)]
+    profile: Option<String>,
 }
 
 #[derive(Debug, Args)]

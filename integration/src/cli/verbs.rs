@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use super::{ApiBenchArguments, UpArguments, Verb, answers, chaos, faults, probe::ProbeArguments, status};
+use super::{
+    ApiBenchArguments, BenchArguments, UpArguments, Verb, answers, chaos, faults, probe::ProbeArguments, status,
+};
 use crate::apibench::{self, ApiBenchOptions};
 use crate::apiserver;
 use crate::binaries;
@@ -36,9 +38,7 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
         Verb::Events { follow } => return events(name, follow),
         Verb::Down => lab()?.down()?,
         Verb::Demo { api } => return Ok(u8::from(!tour::demo(api)?)),
-        Verb::Bench { crashes, keepalived } => {
-            return Ok(u8::from(!tour::bench(BenchOptions { crashes, peers: keepalived })?));
-        }
+        Verb::Bench(arguments) => return Ok(u8::from(!tour::bench(&bench_options(arguments))?)),
         Verb::Chaos(arguments) => return chaos::run(&arguments),
         Verb::Apibench(arguments) => return Ok(u8::from(!apibench::apibench(&options(arguments))?)),
         Verb::Churn { seed, short } => return churn(seed, short),
@@ -70,6 +70,11 @@ fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
         binaries: arguments.binaries.clone(),
         audience: if arguments.managed { Audience::Program } else { Audience::Person },
     })
+}
+
+fn bench_options(arguments: BenchArguments) -> BenchOptions {
+    let BenchArguments { parts, crashes, keepalived, moves, samples, services, profile } = arguments;
+    BenchOptions { parts, crashes, peers: keepalived, moves, samples, services, profile }
 }
 
 fn options(arguments: ApiBenchArguments) -> ApiBenchOptions {

@@ -143,6 +143,12 @@ async fn attempt(socket: TcpSocket, target: SocketAddr, deadline: Instant, answe
             };
             Outcome { handshake, backend }
         }
+        // A reset that a connect ends with came after the SYN-ACK; one in answer to the SYN is a refusal (RFC 9293, 3.10.7.3).
+        // The handshake was complete, and what breaks the connection then is not the announcement: when the address has
+        // moved meanwhile, it is conntrack on the new node.
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionReset => {
+            Outcome { handshake: Ok(clock::now()), backend: None }
+        }
         Ok(Err(error)) => Outcome { handshake: Err(error.kind().to_string()), backend: None },
         Err(_elapsed) => Outcome { handshake: Err("timeout".to_owned()), backend: None },
     }

@@ -5,7 +5,7 @@ mod demo;
 mod keepalived;
 mod screen;
 
-pub(crate) use bench::{BenchOptions, bench};
+pub(crate) use bench::{BenchOptions, Part, bench};
 pub(crate) use demo::demo;
 
 use std::net::{IpAddr, SocketAddr};

@@ -173,13 +173,10 @@ async fn the_schema_refuses_what_it_bounds() {
 }
 
 #[tokio::test]
-async fn the_local_preference_of_a_resource_ends_where_its_schema_does() {
+async fn the_api_server_holds_no_number_to_the_format_int32() {
     let Some(cluster) = shared_control_plane().await else { return };
     let client = cluster.client().await.unwrap();
-    let advertise = async |name, preference: u32| {
-        create(&client, "v1beta1", "BGPAdvertisement", name, &json!({ "localPref": preference })).await
-    };
-    advertise("highest", i32::MAX.unsigned_abs()).await.unwrap();
-    let refused = advertise("beyond", i32::MAX.unsigned_abs() + 1).await.unwrap_err();
-    assert!(refused.to_string().contains("spec.localPref"), "{refused}");
+    // Whatever a user of MetalLB has stored we have to read.
+    let spec = json!({ "localPref": u32::MAX });
+    create(&client, "v1beta1", "BGPAdvertisement", "highest", &spec).await.unwrap();
 }

@@ -11,3 +11,5 @@ mod common;
 mod controller;
 #[cfg(test)]
 mod failover;
+#[cfg(test)]
+mod faults;

@@ -15,7 +15,7 @@ use ferrolb_l2::wire::arp::{self, ArpFrame};
 use ferrolb_l2::wire::ndp::{self, NdpFrame};
 use ferrolb_l2::{Announcement, MacAddr};
 
-use lab::{Lab, now, thread_cost};
+use lab::{Lab, TOLERANCE, now, thread_cost};
 use wire::{Flood, Sniffer};
 
 /// Foreign questions a second; a tenth as many for our own addresses, which are answered.
@@ -46,6 +46,8 @@ fn main() {
     let handle = lab.announcer();
     cost(&lab, &handle);
     latency(&lab, &handle);
+    println!();
+    println!("standstills of more than {TOLERANCE:?}: {}", handle.observed().borrow().stalls);
 }
 
 /// The first table.
@@ -103,6 +105,7 @@ fn latency(lab: &Lab, handle: &Handle) {
         let mut times: Vec<Duration> = (0..ROUNDS)
             .map(|n| {
                 let vip = of(n);
+                handle.confirm(handle.observed().borrow().stalls);
                 let start = now();
                 handle.announce(vec![Announcement { fresh, ..Announcement::everywhere(vip) }]);
                 let seen = sniffer.first_announcement(vip);

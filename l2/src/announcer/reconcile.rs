@@ -1,6 +1,6 @@
 //! Brings sockets, filters, groups and schedules in line with interfaces and addresses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
@@ -74,13 +74,7 @@ fn assign(now: Instant, port: &mut Port, mut wanted: BTreeMap<IpAddr, Wanted>) -
 }
 
 /// Has the socket opened or closed if it should be. Says whether something is announced no more.
-fn open_or_close(
-    index: u32,
-    port: &mut Port,
-    family: Family,
-    used: bool,
-    outputs: &mut std::collections::VecDeque<Output>,
-) -> bool {
+fn open_or_close(index: u32, port: &mut Port, family: Family, used: bool, outputs: &mut VecDeque<Output>) -> bool {
     let up = port.interface.up && used;
     let side = port.side_mut(family);
     match (up, side.state) {

@@ -29,6 +29,8 @@ pub(super) struct Groups {
     reported: BTreeMap<Ipv6Addr, usize>,
     /// More than one where the kernel grants each only so many groups (`net.core.optmem_max`).
     reporters: Vec<Socket>,
+    /// Whether there may be something to join or leave.
+    pending: bool,
     /// After a refusal.
     retry: Option<Instant>,
     refused: bool,
@@ -42,6 +44,7 @@ impl Groups {
             received: BTreeSet::new(),
             reported: BTreeMap::new(),
             reporters: Vec::new(),
+            pending: false,
             retry: None,
             refused: false,
         }
@@ -50,11 +53,13 @@ impl Groups {
     /// Be a member of exactly these, step by step.
     pub(super) fn want(&mut self, groups: BTreeSet<Ipv6Addr>) {
         self.wanted = groups;
+        self.pending = true;
     }
 
     /// The packet socket is gone, and its memberships with it.
     pub(super) fn socket_closed(&mut self) {
         self.received.clear();
+        self.pending = true;
     }
 
     /// Reports everything anew: after the interface got or lost its link-local address, reports made before were sent from
@@ -63,13 +68,16 @@ impl Groups {
         self.reporters.clear();
         self.reported.clear();
         self.retry = None;
+        self.pending = true;
     }
 
     /// When there is more to do; `None` = when something else happens.
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let receive = self.received != self.wanted;
-        let report = self.reported.len() != self.wanted.len() || !self.reported.keys().eq(&self.wanted);
-        (receive || report).then(|| self.retry.unwrap_or(now))
+        self.pending.then(|| self.retry.unwrap_or(now))
+    }
+
+    fn is_done(&self) -> bool {
+        self.received == self.wanted && self.reported.keys().eq(&self.wanted)
     }
 
     /// Joins and leaves some. Without a `socket` there is nothing to receive with, and nothing is done.
@@ -93,8 +101,9 @@ impl Groups {
             result = result.and(joined);
         }
         result = result.and(self.report());
+        self.pending = !self.is_done();
         match result {
-            Ok(()) if self.refused && self.next_deadline(now).is_none() => {
+            Ok(()) if self.refused && !self.pending => {
                 tracing::info!(interface, groups = self.wanted.len(), "solicited-node groups joined");
                 self.refused = false;
             }

@@ -204,3 +204,23 @@ fn node_without_ipv6_of_its_own_announces_and_answers_all_the_same() {
         eventually("reported", || host.ip("-6 maddr show dev eth0").contains("ff02::1:ff00:100")).await;
     });
 }
+
+#[test]
+fn groups_that_a_small_mtu_took_away_are_reported_again() {
+    run(async {
+        let mut lab = Lab::new();
+        let host = lab.host("a", None);
+        let announcer = host.announcer();
+        announcer.handle.watch(BTreeSet::from([IpAddr::V6(VIP)]));
+        let reported = || host.ip("-6 maddr show dev eth0").contains("ff02::1:ff00:100");
+        eventually("reported", reported).await;
+        // Below 1280 the kernel has no IPv6 on the link (RFC 8200 §5).
+        host.ip("link set eth0 mtu 1200");
+        announcer.handle.interfaces(vec![host.interface()]);
+        eventually("gone", || !reported()).await;
+        host.ip("link set eth0 mtu 1500");
+        eventually("an address", || host.interface().link_local.is_some()).await;
+        announcer.handle.interfaces(vec![host.interface()]);
+        eventually("reported again", reported).await;
+    });
+}

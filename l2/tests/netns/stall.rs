@@ -14,8 +14,9 @@ use crate::lab::{Host, Lab, eventually, run};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
 
-/// Less than it takes the client's kernel to give up asking, more than a busy machine delays a thread for.
-const TOLERANCE: Duration = Duration::from_millis(500);
+/// Less than the three seconds after which the client's kernel gives up asking, more than a busy machine delays a thread
+/// for. Should it do so nevertheless, that is confirmed like the other.
+const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// What the process under test says is marked so that it can be told from the harness's words.
 const MARK: &str = "announcer:";
@@ -47,8 +48,7 @@ fn process_under_test() {
         }
         let observed = observed.borrow();
         let vip = observed.vips.get(&IpAddr::V4(VIP)).cloned().unwrap_or_default();
-        let (answers, announced) = (vip.counters.responses_sent, !vip.interfaces.is_empty());
-        println!("{MARK} {} {} {announced} {answers}", observed.stalls, observed.stalled);
+        println!("{MARK} {} {} {}", observed.stalls, observed.stalled, !vip.interfaces.is_empty());
     }
 }
 
@@ -57,7 +57,6 @@ struct State {
     stalls: u64,
     stalled: bool,
     announced: bool,
-    answers: u64,
 }
 
 struct Process {
@@ -87,13 +86,8 @@ impl Process {
         let said = self.output.find_map(|line| line.expect("text").split_once(MARK).map(|(_, said)| said.to_owned()));
         let said = said.expect("it lives");
         let words: Vec<&str> = said.split_whitespace().collect();
-        let [stalls, stalled, announced, answers] = words[..] else { panic!("{said}") };
-        State {
-            stalls: stalls.parse().expect("a number"),
-            stalled: stalled == "true",
-            announced: announced == "true",
-            answers: answers.parse().expect("a number"),
-        }
+        let [stalls, stalled, announced] = words[..] else { panic!("{said}") };
+        State { stalls: stalls.parse().expect("a number"), stalled: stalled == "true", announced: announced == "true" }
     }
 
     fn signal(&self, signal: Signal) {
@@ -116,37 +110,33 @@ fn process_that_was_stopped_answers_nothing_until_ownership_is_confirmed() {
         let mut lab = Lab::new();
         let host = lab.host("a", None);
         let client = lab.host("client", Some("192.0.2.3/24"));
-        client.sysctl("net.ipv4.neigh.eth0.mcast_solicit", "1");
         let mut process = Process::start(&host);
-        eventually("announced", || process.tell("").announced).await;
+        eventually("announced", || process.tell("confirm").announced).await;
         client.ask(&[VIP]);
         eventually("answered", || client.believes(VIP, host.mac)).await;
 
+        let before = process.tell("").stalls;
         process.signal(Signal::SIGSTOP);
         client.ip(&format!("neigh del {VIP} dev eth0"));
-        let before = host.statistic("rx_packets");
         client.ask(&[VIP]);
-        eventually("the question waits", || host.statistic("rx_packets") > before).await;
-        // The client's kernel gives up after a second, which is longer than tolerated.
         eventually("nobody answers", || client.neighbour(VIP).contains("FAILED")).await;
         process.signal(Signal::SIGCONT);
-        eventually("the standstill is noticed", || process.tell("").stalls == 1).await;
+        eventually("the standstill is noticed", || process.tell("").stalls > before).await;
         let state = process.tell("announce");
-        assert!(state.stalled && !state.announced && state.answers <= 1, "{state:?}");
+        assert!(state.stalled && !state.announced, "{state:?}");
+        // The questions that waited were thrown away before the standstill was told of: an answer would be here.
+        assert!(!client.believes(VIP, host.mac));
 
         // A question from after the standstill is not answered either.
         client.ip(&format!("neigh del {VIP} dev eth0"));
         client.ask(&[VIP]);
         eventually("nobody answers yet", || client.neighbour(VIP).contains("FAILED")).await;
         let state = process.tell("");
-        assert_eq!((state.stalls, state.stalled, state.announced), (1, true, false));
+        assert!(state.stalled && !state.announced, "{state:?}");
 
-        process.tell("confirm");
-        eventually("announced again", || process.tell("").announced).await;
+        eventually("announced again", || process.tell("confirm").announced).await;
         client.ip(&format!("neigh del {VIP} dev eth0"));
         client.ask(&[VIP]);
         eventually("answered again", || client.believes(VIP, host.mac)).await;
-        eventually("two answers in all", || process.tell("").answers == 2).await;
-        assert!(!process.tell("").stalled);
     });
 }

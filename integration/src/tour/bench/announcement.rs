@@ -1,0 +1,56 @@
+//! How long it takes from the assignment of an address until the LAN hears of it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{BenchOptions, millis, quantile_of};
+use crate::error::Error;
+use crate::lab::{Lab, Options};
+use crate::tour::everybody_is_a_member;
+use crate::tour::screen::Screen;
+
+/// Measures and prints.
+pub(super) fn measure(screen: &mut Screen, options: &BenchOptions) -> Result<(), Error> {
+    screen.step(&format!("ferrolb: {} addresses are assigned, one after the other", options.samples))?;
+    screen.say("from the time of the status file, which the controller writes, to the first gratuitous ARP as the")?;
+    screen.say("client receives it; the same clock")?;
+    let lab = Lab::up(Options { profile: options.profile.clone(), ..Options::default() })?;
+    everybody_is_a_member(&lab)?;
+    let watch = lab.watch("client", false)?;
+    let mut times = Vec::new();
+    for number in 1..=options.samples {
+        let name = format!("new-{number}");
+        lab.apply(&format!("{name}.yaml"), &manifest(&name))?;
+        let key = format!("default/{name}");
+        let address = lab.wait_for("it has an address", |lab| lab.service_address(&key).ok().flatten())?;
+        let seen = lab.wait_for("it is announced", |_| first_seen(&watch.seen(), address))?;
+        let written = written_at(&lab, &name)?;
+        times.push(Duration::from_nanos(seen.saturating_sub(written)));
+    }
+    lab.down()?;
+    let [median, high, worst] = [50, 90, 100].map(|percent| millis(quantile_of(times.iter().copied(), percent)));
+    screen.say(&format!("n = {}  median {median}  90 % {high}  worst {worst}", times.len()))
+}
+
+fn first_seen(sightings: &[crate::observer::Sighting], address: IpAddr) -> Option<u64> {
+    sightings.iter().find(|sighting| sighting.address == address).map(|sighting| sighting.at_ns)
+}
+
+/// When the status file was written, in nanoseconds since 1970.
+fn written_at(lab: &Lab, name: &str) -> Result<u64, Error> {
+    let path = format!("/run/lab/source/status/services/default/{name}.yaml");
+    let output = lab.exec("switch", &["stat", "--format", "%.9Y", &path])?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().replace('.', "");
+    text.parse().map_err(|_no_number| Error::Refused { reason: format!("no time of {path}: {text}") })
+}
+
+fn manifest(name: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: default}}\n\
+         spec: {{type: LoadBalancer, ports: [{{port: 80}}]}}\n---\n\
+         apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+         metadata: {{name: {name}, namespace: default, labels: {{kubernetes.io/service-name: {name}}}}}\n\
+         addressType: IPv4\nports: [{{port: 8080, protocol: TCP}}]\n\
+         endpoints: [{{addresses: [10.244.1.2], nodeName: node-1, conditions: {{ready: true}}}}]\n"
+    )
+}

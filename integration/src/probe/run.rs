@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
 
@@ -112,15 +113,17 @@ fn count(
 }
 
 /// A socket with the next free source port.
-fn socket(target: SocketAddr, ports: &mut SourcePorts) -> Result<TcpSocket, Error> {
-    let make = |port: u16| -> io::Result<TcpSocket> {
-        let (socket, any) = match target {
-            SocketAddr::V4(_) => (TcpSocket::new_v4()?, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
-            SocketAddr::V6(_) => (TcpSocket::new_v6()?, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
+fn socket(target: SocketAddr, ports: &mut SourcePorts) -> Result<Socket, Error> {
+    let make = |port: u16| -> io::Result<Socket> {
+        let any: IpAddr = match target {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
+        let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
         // Closed with a reset: no TIME_WAIT here, no half-closed entry in anybody's conntrack.
-        socket.set_zero_linger()?;
-        socket.bind(SocketAddr::new(any, port))?;
+        socket.set_linger(Some(Duration::ZERO))?;
+        socket.bind(&SocketAddr::new(any, port).into())?;
         Ok(socket)
     };
     for _ in 0..BUSY_PORTS {
@@ -133,9 +136,9 @@ fn socket(target: SocketAddr, ports: &mut SourcePorts) -> Result<TcpSocket, Erro
     Err(Error::Refused { reason })
 }
 
-async fn attempt(socket: TcpSocket, target: SocketAddr, deadline: Instant, answers: Answers) -> Outcome {
-    match timeout_at(deadline.into(), socket.connect(target)).await {
-        Ok(Ok(stream)) => {
+async fn attempt(socket: Socket, target: SocketAddr, deadline: Instant, answers: Answers) -> Outcome {
+    match connect(socket, target, deadline).await {
+        Ok(stream) => {
             let handshake = Ok(clock::now());
             let backend = match answers {
                 Answers::Ignored => None,
@@ -143,14 +146,40 @@ async fn attempt(socket: TcpSocket, target: SocketAddr, deadline: Instant, answe
             };
             Outcome { handshake, backend }
         }
-        // A reset that a connect ends with came after the SYN-ACK; one in answer to the SYN is a refusal (RFC 9293, 3.10.7.3).
-        // The handshake was complete, and what breaks the connection then is not the announcement: when the address has
-        // moved meanwhile, it is conntrack on the new node.
-        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionReset => {
+        // A reset that a connect ends with came after the SYN-ACK; one in answer to the SYN is a refusal (RFC 9293,
+        // 3.10.7.3). The handshake was complete, and what breaks the connection then is not the announcement: when the
+        // address has moved meanwhile, it is conntrack on the new node.
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {
             Outcome { handshake: Ok(clock::now()), backend: None }
         }
-        Ok(Err(error)) => Outcome { handshake: Err(error.kind().to_string()), backend: None },
-        Err(_elapsed) => Outcome { handshake: Err("timeout".to_owned()), backend: None },
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            Outcome { handshake: Err("timeout".to_owned()), backend: None }
+        }
+        Err(error) => Outcome { handshake: Err(error.kind().to_string()), backend: None },
+    }
+}
+
+/// Connects. What the kernel says at the deadline counts, not whether this process has heard of it by then: on a machine
+/// that is busy a handshake may have been complete for long when the probe gets to run.
+async fn connect(socket: Socket, target: SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
+    match socket.connect(&target.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    loop {
+        let waited = timeout_at(deadline.into(), stream.writable()).await;
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        let connected = || stream.peer_addr().map_err(|_not_yet| io::Error::from(ErrorKind::WouldBlock));
+        // Where it is not connected, what made it look writable is forgotten.
+        if connected().is_ok() || stream.try_io(Interest::WRITABLE, connected).is_ok() {
+            return Ok(stream);
+        }
+        if waited.is_err() {
+            return Err(ErrorKind::TimedOut.into());
+        }
     }
 }
 

@@ -128,8 +128,9 @@ fn open(protocol: u16) -> Result<Socket, Error> {
     make().map_err(system("open a packet socket"))
 }
 
-/// The next claim and when it came; none when nothing came for a while.
+/// The next claim and when it came; none when none came for a while, whatever else did: IPv6's socket sees all its traffic.
 fn receive(socket: &Socket) -> Result<Option<(frame::Claim, u64)>, Error> {
+    let until = clock::now() + LOOK;
     let mut buffer = [0; FRAME];
     let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
     loop {
@@ -148,6 +149,9 @@ fn receive(socket: &Socket) -> Result<Option<(frame::Claim, u64)>, Error> {
         };
         if let Some(claim) = buffer.get(..length).and_then(frame::claim) {
             return Ok(Some((claim, at.unwrap_or_default())));
+        }
+        if clock::now() >= until {
+            return Ok(None);
         }
     }
 }

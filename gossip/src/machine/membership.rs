@@ -137,13 +137,13 @@ impl Gossip {
     pub(super) fn settle(&mut self, now: Instant) {
         while !self.effects.is_empty() {
             let effects = std::mem::take(&mut self.effects);
-            if effects.events.contains(&Event::Rejoined) {
-                self.counters.rejoins += 1;
-                if self.company.cut_off(now) {
-                    // The renewed identity still has the boot under which our claims are valid: nobody may see it.
-                    self.fresh_start(now, self.me.boot);
-                    continue;
-                }
+            let rejoined = effects.events.contains(&Event::Rejoined);
+            self.counters.rejoins += u64::from(rejoined);
+            if (rejoined || effects.events.iter().any(|event| self.survived(event))) && self.company.cut_off(now) {
+                // The larger part is there again, and its owners are. A renewed identity would still have the boot under
+                // which our claims are valid: nobody may see it.
+                self.fresh_start(now, self.me.boot);
+                continue;
             }
             for (to, bytes) in effects.sends {
                 if let Some(bytes) = self.worth_saying(now, bytes) {
@@ -178,7 +178,7 @@ impl Gossip {
                 }
                 self.departed.push_back((member.addr, now));
                 if self.downed.len() < DOWNED_MAX {
-                    self.downed.insert(member.addr);
+                    self.downed.insert(member.addr, member.boot);
                 }
             }
             Event::Renamed { old, new } => {
@@ -205,10 +205,19 @@ impl Gossip {
         }
     }
 
+    /// A member that was declared down goes on in the same life: not it was dead, but one of us cut off from the other.
+    fn survived(&self, event: &Event) -> bool {
+        let member = match event {
+            Event::Up(member) | Event::Renamed { new: member, .. } => member,
+            Event::Down(_) | Event::Active | Event::Idle | Event::Rejoined | Event::ProbeFailed(_) => return false,
+        };
+        self.downed.get(&member.addr) == Some(&member.boot)
+    }
+
     /// A member that was down is back. If it was only cut off, it announced our addresses until a moment ago and the
     /// neighbourhood may believe it: everything that is ours is to be announced again.
     fn reassert_against(&mut self, member: &Identity) {
-        if !self.downed.remove(&member.addr) || self.left {
+        if self.downed.remove(&member.addr).is_none() || self.left {
             return;
         }
         let ours: Vec<_> = self.table.claims().filter(|claim| self.is_ours(claim)).map(|claim| claim.vip).collect();

@@ -135,8 +135,8 @@ pub struct Gossip {
     members: BTreeMap<NodeName, Identity>,
     /// Who went down lately, and when.
     departed: VecDeque<(SocketAddr, Instant)>,
-    /// Members that went down and have not come back.
-    downed: BTreeSet<SocketAddr>,
+    /// Members that went down and have not come back, and the boot of the life that they were taken to have ended.
+    downed: BTreeMap<SocketAddr, u64>,
     /// Claims of ours that lost lately.
     conceded: Vec<Conceded>,
     company: Company,
@@ -185,7 +185,7 @@ impl Gossip {
             seeds: BTreeSet::new(),
             members,
             departed: VecDeque::new(),
-            downed: BTreeSet::new(),
+            downed: BTreeMap::new(),
             conceded: Vec::new(),
             company: Company::default(),
             hearing: Hearing::new(now),

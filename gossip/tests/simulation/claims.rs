@@ -171,6 +171,48 @@ fn the_larger_part_of_a_partition_keeps_its_addresses_and_the_smaller_gives_up_w
 }
 
 #[test]
+fn who_was_cut_off_owns_nothing_from_the_moment_it_sees_the_others_again() {
+    for (seed, (size, cut_off)) in (0..30).zip([(3, 1), (5, 2), (16, 4)].into_iter().cycle()) {
+        let mut sim = Sim::cluster(seed, size);
+        let all: Vec<IpAddr> = (0..size).map(vip).collect();
+        for number in 0..size {
+            sim.claim(Node(number), &[vip(number)]);
+        }
+        sim.run_for(secs(2));
+        sim.split(0..cut_off);
+        sim.run_for(secs(2));
+        sim.claim(Node(0), &all);
+        sim.run_for(secs(8));
+        let seen = sim.view(Node(0)).members.len();
+        sim.heal();
+        let both = sim.run_until_or(secs(5), |sim| {
+            let view = sim.view(Node(0));
+            view.members.len() > seen && all.iter().any(|vip| view.owner(*vip) == Some(&Node(0).name()))
+        });
+        assert_eq!(both, None, "{size} nodes, seed {seed}");
+        assert!(sim.converged() && sim.all_ready());
+    }
+}
+
+#[test]
+fn who_outlived_the_others_keeps_everything_when_they_are_started_again() {
+    let mut sim = Sim::cluster(9, 3);
+    sim.run_for(secs(1));
+    sim.crash(Node(1));
+    sim.crash(Node(2));
+    sim.run_for(secs(2));
+    sim.claim(Node(0), &[vip(0), vip(1)]);
+    sim.run_for(secs(8));
+    sim.start_node(Node(1), 0);
+    let lost = sim.run_until_or(secs(5), |sim| {
+        let view = sim.view(Node(0));
+        view.owner(vip(0)) != Some(&Node(0).name()) || view.owner(vip(1)) != Some(&Node(0).name())
+    });
+    assert_eq!(lost, None);
+    assert!(sim.all_ready());
+}
+
+#[test]
 fn a_late_joiner_learns_a_thousand_claims_before_it_is_ready() {
     for loss in [0.0, 0.2] {
         let mut sim = Sim::cluster(5, 3);

@@ -96,7 +96,10 @@ impl Brain {
                 timers.view(now, &self.snapshot.view, &view);
                 self.snapshot.view = view;
             }
-            Input::Ground(ground) => self.snapshot.ground = ground,
+            Input::Ground(ground) => {
+                timers.ground(now, &self.snapshot, &ground);
+                self.snapshot.ground = ground;
+            }
             Input::Heard { vip, mac } => {
                 let announced = self.plan.l2.iter().find(|announcement| announcement.vip == vip);
                 let claim = announced.map(|announcement| announcement.claim);

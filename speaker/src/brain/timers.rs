@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ferrolb_gossip::{NodeName, View};
 
-use crate::plan::{Cause, NodePlan, Snapshot, Strategy, Turns};
+use crate::plan::{Cause, Ground, NodePlan, Snapshot, Strategy, Turns};
 
 /// A successor that has not claimed a vacant address by then is passed over.
 const CLAIM_WITHIN: Duration = Duration::from_millis(300);
@@ -19,6 +19,10 @@ const REBALANCE_EVERY: Duration = Duration::from_secs(10);
 const LINGER_CLAIMED: Duration = Duration::from_millis(300);
 /// The same where nobody claims anything, and the other node may still have to begin.
 const LINGER_UNCLAIMED: Duration = Duration::from_secs(1);
+
+/// How long a node whose links are back waits to hear from the others before it takes itself for the only one: as long
+/// as one that has just started.
+const SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 struct Vacancy {
@@ -54,6 +58,8 @@ pub(super) struct Timers {
     awaits_calm: bool,
     /// How many members have come.
     arrivals: u32,
+    /// The links are back and nobody else has been heard yet: until then nothing is announced.
+    settling: Option<Instant>,
 }
 
 // === impl Timers ===
@@ -68,6 +74,7 @@ impl Timers {
             moved: now,
             awaits_calm: false,
             arrivals: 0,
+            settling: None,
         }
     }
 
@@ -77,8 +84,23 @@ impl Timers {
         if lives(before) != lives(after) {
             self.churned = now;
         }
+        if after.members.len() > 1 {
+            self.settling = None;
+        }
         let new = after.members.keys().filter(|name| !before.members.contains_key(*name)).count();
         self.arrivals = self.arrivals.wrapping_add(u32::try_from(new).unwrap_or(u32::MAX));
+    }
+
+    /// Notes what the links allow now. A node whose links were all down could not hear that others took over; alone with
+    /// them again it would announce every address over their heads.
+    pub(super) fn ground(&mut self, now: Instant, before: &Snapshot, after: &Ground) {
+        let none = |ground: &Ground| ground.interfaces.as_ref().is_some_and(BTreeSet::is_empty);
+        let alone = before.view.members.len() <= 1 && before.cluster.nodes.len() > 1;
+        if none(after) {
+            self.settling = None;
+        } else if none(&before.ground) && alone {
+            self.settling = Some(now + SETTLE_WITHIN);
+        }
     }
 
     /// What has been decided by now.
@@ -90,6 +112,7 @@ impl Timers {
             calm: self.calm_at() <= now,
             lingering: self.lingering.iter().map(|(vip, lingering)| (*vip, lingering.to.clone())).collect(),
             arrivals: self.arrivals,
+            settling: self.settling.is_some_and(|until| until > now),
         }
     }
 
@@ -100,6 +123,7 @@ impl Timers {
             vacancy.deadline = now + CLAIM_WITHIN;
         }
         self.lingering.retain(|_, lingering| lingering.deadline > now);
+        self.settling = self.settling.filter(|until| *until > now);
     }
 
     /// When something is due after `now`.
@@ -110,7 +134,7 @@ impl Timers {
         let calm = self.awaits_calm.then(|| self.calm_at());
         // Those that are ripe already wait for somebody else's claim.
         let later = ripe.chain(calm).filter(|at| *at > now);
-        vacancies.chain(lingering).chain(later).min()
+        vacancies.chain(lingering).chain(self.settling).chain(later).min()
     }
 
     /// Another node was heard to announce: nothing of this address lingers any more. Says whether something did.
@@ -159,7 +183,7 @@ impl Timers {
 
     /// Goes on with addresses that this node has just lost in an orderly move, until the new owner was heard.
     fn linger(&mut self, now: Instant, snapshot: &Snapshot, before: &NodePlan, plan: &NodePlan) {
-        if !snapshot.view.ready || snapshot.ground.cut_off {
+        if !snapshot.is_ready() || snapshot.ground.cut_off {
             // After a stall others have taken over long ago.
             return self.lingering.clear();
         }

@@ -164,7 +164,7 @@ impl NodePlan {
         {
             self.releases.push(vip);
         }
-        let may_claim = snapshot.view.ready && !snapshot.ground.cut_off && group.quorum() == Quorum::Enough;
+        let may_claim = snapshot.is_ready() && !snapshot.ground.cut_off && group.quorum() == Quorum::Enough;
         if owner.is_none() && group.quorum() == Quorum::Enough && !successors.is_empty() {
             if may_claim && successors.first() == me {
                 self.claims.push(vip);
@@ -194,7 +194,7 @@ fn judge(snapshot: &Snapshot, candidate: &Candidate<'_>, claim: IpAddr, elected:
     }
     let mine = candidate.assessment.node(&snapshot.me);
     let Some(elected) = elected else { return mine.unwrap_or(Reason::NotAMember) };
-    if !snapshot.view.ready {
+    if !snapshot.is_ready() {
         return Reason::NotReady;
     }
     if let Some(reason) = candidate.assessment.quorum.hindrance() {

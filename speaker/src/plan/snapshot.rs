@@ -68,9 +68,16 @@ pub struct Turns {
     /// How many members have come. Whoever comes may have announced anything before: under [`Strategy::Metallb`], where
     /// no claim tells of that, everything is announced anew.
     pub arrivals: u32,
+    /// The links of this node are back after all of them were gone, and no other member has been heard yet.
+    pub settling: bool,
 }
 
 impl Snapshot {
+    /// Whether this node knows who owns what.
+    pub fn is_ready(&self) -> bool {
+        self.view.ready && !self.turns.settling
+    }
+
     /// A snapshot without gossip: `members` are alive and nobody has claimed anything.
     pub fn offline(
         me: NodeName,

@@ -140,7 +140,7 @@ impl Speaker {
             }
         }
         let snapshot = self.parts.brain.snapshot();
-        self.parts.ready.set(snapshot.view.ready && snapshot.config.is_some() && !snapshot.ground.cut_off);
+        self.parts.ready.set(snapshot.is_ready() && snapshot.config.is_some() && !snapshot.ground.cut_off);
         Ok(())
     }
 

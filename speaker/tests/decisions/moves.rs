@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ferrolb_speaker::Strategy;
 use ferrolb_speaker::brain::Input;
-use ferrolb_speaker::plan::Cause;
+use ferrolb_speaker::plan::{Cause, Ground};
 
 use crate::world::{World, answers, claimed, drain, name, start, vip};
 
@@ -61,6 +61,39 @@ fn a_drained_node_keeps_what_nobody_else_can_take_and_gets_nothing_back() {
     world.claim("node-a", 2);
     world.node("node-b", |node| node.drained = false);
     assert_eq!((world.code("node-a"), world.code("node-b")), ("owner", "notOwner"));
+}
+
+#[test]
+fn a_node_whose_links_are_back_waits_for_the_others_before_it_takes_their_addresses() {
+    let ground = |names: &[&str]| Ground {
+        interfaces: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        ..Ground::default()
+    };
+    let mut world = World::new();
+    world.claim("node-b", 1);
+    let now = start();
+    let (mut brain, _) = world.brain("node-a", now);
+    brain.handle(now, Input::Ground(ground(&["eth0"])));
+    brain.handle(now, Input::Ground(ground(&[])));
+    let others: Vec<_> = ["node-b", "node-c"].map(|node| world.view.members.remove_entry(&name(node)).unwrap()).into();
+    assert!(claimed(&world.show(&mut brain, now)).is_empty(), "it cannot announce");
+    brain.handle(now, Input::Ground(ground(&["eth0"])));
+    assert!(claimed(&drain(&mut brain)).is_empty(), "the others may well live");
+    assert_eq!(brain.plan().verdicts[0].reason.code(), "notReady");
+    let mut alone = world.brain("node-a", now).0;
+    alone.handle(now, Input::Ground(ground(&[])));
+    alone.handle(now, Input::Ground(ground(&["eth0"])));
+    drain(&mut alone);
+    world.view.members.extend(others);
+    world.show(&mut brain, now);
+    assert_eq!(brain.plan().verdicts[0].reason.code(), "notOwner");
+    let after = std::iter::from_fn(|| {
+        let due = alone.next_deadline().unwrap();
+        alone.handle_deadline(due);
+        claimed(&drain(&mut alone)).is_empty().then_some(due)
+    });
+    assert!(after.last().unwrap() < now + Duration::from_secs(3));
+    assert_eq!(alone.plan().claims, [vip()], "nobody else is there");
 }
 
 #[test]

@@ -66,6 +66,6 @@ impl Brain {
         let snapshot = Snapshot { me, options, config, cluster, view, ground, turns };
         let plan = Arc::new(plan(&snapshot));
         let origin = timers.as_ref().map(|_| origin);
-        Self { plan, in_force, timers, origin, decided, problems, stale, ..Self::of(snapshot) }
+        Self { plan, timers, origin, decided, problems, in_force, stale, ..Self::of(snapshot) }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use ferrolb_config::{Config, Interfaces};
 use ferrolb_gossip::{NodeName, rank};
 use ferrolb_source::{ObjectKey, Service};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use election::{Cause, Strategy, Upgrade};
 pub use explain::{Explanation, NodeVerdict, explain};
@@ -46,7 +46,7 @@ pub struct Verdict {
 }
 
 /// An address that this node answers for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     /// The address.
     pub vip: IpAddr,

@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::confirmation::Confirmation;
 use super::exclusion::Exclusion;
 use super::interfaces::{self, Port};
+use super::mind::Mind;
 use super::reporter::Reporter;
 use super::{RunError, SpeakerArgs, gateways, now, sleep_until};
 use crate::admin::Asked;
-use crate::brain::{Brain, Input, Output};
+use crate::brain::{Input, Output};
 use crate::metrics::Metrics;
 use crate::plan::{Ground, NodePlan};
 
@@ -33,7 +34,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Parts {
     pub(super) args: SpeakerArgs,
     pub(super) profile: Profile,
-    pub(super) brain: Brain,
+    pub(super) brain: Mind,
     pub(super) source: Source,
     pub(super) links: watch::Receiver<Arc<Links>>,
     pub(super) exclusion: Exclusion,

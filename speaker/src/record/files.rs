@@ -126,3 +126,54 @@ impl Files {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(folder: &Path) -> u64 {
+        list(folder).unwrap().iter().map(|(_, size)| size).sum()
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_the_limit_holds_at_any_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = Files::new(folder.path(), 1000);
+        for number in 1..20 {
+            files.begin(&[b'x'; 60]).unwrap();
+            while !files.is_enough() {
+                files.append(&[b'y'; 10]).unwrap();
+                assert!(size(folder.path()) <= 1000);
+            }
+            assert_eq!(list(folder.path()).unwrap().back().unwrap().0, number);
+        }
+        assert_eq!(list(folder.path()).unwrap().len(), 7, "each is an eighth at least");
+    }
+
+    #[test]
+    fn what_does_not_fit_at_all_is_an_error_and_leaves_no_file_without_a_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = Files::new(folder.path(), 100);
+        files.begin(b"begin\n").unwrap();
+        let refused = files.append(&[b'x'; 100]).unwrap_err();
+        assert!(refused.to_string().contains("--record-limit"), "{refused}");
+        assert!(!files.is_open());
+        files.begin(&[b'x'; 101]).unwrap_err();
+        assert!(list(folder.path()).unwrap().is_empty(), "what was there made room");
+        files.begin(b"begin\n").unwrap();
+        assert!(files.is_open());
+    }
+
+    #[test]
+    fn a_name_is_never_given_twice_and_other_files_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("record-00000041.jsonl"), "old\n").unwrap();
+        fs::write(folder.path().join("notes.txt"), "keep").unwrap();
+        let mut files = Files::new(folder.path(), 100);
+        files.begin(b"begin\n").unwrap();
+        assert_eq!(list(folder.path()).unwrap(), [(41, 4), (42, 6)]);
+        files.begin(&[b'x'; 98]).unwrap();
+        assert_eq!(list(folder.path()).unwrap(), [(43, 98)]);
+        assert!(folder.path().join("notes.txt").exists());
+    }
+}

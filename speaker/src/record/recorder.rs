@@ -201,3 +201,92 @@ impl Recorder {
         queued
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc::Receiver;
+
+    use ferrolb_gossip::{Identity, NodeName, View};
+
+    use super::*;
+    use crate::plan::Options;
+    use crate::record::replay;
+
+    /// A recorder whose scribe has not begun yet.
+    fn stuck() -> (Recorder, Receiver<Entry>, Arc<Shared>) {
+        let counter = |name: &str| IntCounter::new(name, name).unwrap();
+        let shared = Shared {
+            waiting: AtomicUsize::new(0),
+            begin_anew: AtomicBool::new(false),
+            written: counter("written"),
+            lost: counter("lost"),
+        };
+        let shared = Arc::new(shared);
+        let (entries, pending) = mpsc::sync_channel(4);
+        let (_, ended) = oneshot::channel();
+        (Recorder { entries, shared: Arc::clone(&shared), ended, missing: Some(0) }, pending, shared)
+    }
+
+    fn scribe(folder: &Path, shared: &Arc<Shared>) -> Scribe {
+        let author = Author { program: "ferrolb-speaker", version: "0", run: 1, flags: BTreeMap::new() };
+        Scribe::new(folder, 1 << 20, author, Arc::clone(shared))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the start of virtual time")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn what_finds_no_room_is_lost_without_waiting_and_the_next_file_says_how_much() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut recorder, pending, shared) = stuck();
+        let me = NodeName::from("n1");
+        let identity = Identity::new(me.clone(), "192.0.2.1:7946".parse().unwrap(), 1);
+        let mut view = View::new(identity);
+        let mut brain = Brain::new(me, Options::default(), Arc::new(view.clone()));
+        let start = start();
+        let mut tell = |recorder: &mut Recorder, number: u64| {
+            let now = start + Duration::from_secs(number);
+            view.version = number;
+            let input = Input::View(Arc::new(view.clone()));
+            recorder.before(&brain, now, || Timestamp::UNIX_EPOCH);
+            brain.handle(now, input.clone());
+            let outputs: Vec<Output> = std::iter::from_fn(|| brain.poll()).collect();
+            recorder.after(&brain, now, Some(input), &outputs);
+        };
+        // The beginning and three steps have room; nobody writes them.
+        for number in 1..=10 {
+            tell(&mut recorder, number);
+        }
+        assert_eq!(shared.lost.get(), 7);
+        let scribe = scribe(folder.path(), &shared);
+        std::thread::scope(|scope| {
+            scope.spawn(move || scribe.work(&pending));
+            while shared.waiting.load(Ordering::Relaxed) > 0 {
+                std::thread::yield_now();
+            }
+            tell(&mut recorder, 11);
+            drop(recorder);
+        });
+        let playback = replay(folder.path(), start).unwrap();
+        assert_eq!((playback.steps, playback.identical, playback.lost), (4, 4, 7), "{playback:#?}");
+        let told = |what: &str| playback.acts.iter().any(|act| act.told.iter().any(|told| told.contains(what)));
+        assert!(told("7 steps before are missing: more happened than could be written"), "{playback:#?}");
+    }
+
+    #[test]
+    fn what_waits_takes_a_bounded_amount_of_memory() {
+        let (recorder, _pending, shared) = stuck();
+        let heavy = |count: usize| {
+            let outputs = vec![Output::Claim(vec![[192, 0, 2, 1].into(); count])];
+            let at = Moment::default();
+            Entry::Happened(Box::new(Happened { at, input: None, outputs, next: None }))
+        };
+        assert!(recorder.offer(heavy(MOST_WAITING * 2)), "alone, anything may wait");
+        assert!(!recorder.offer(heavy(1)));
+        shared.waiting.store(0, Ordering::Relaxed);
+        assert!(recorder.offer(heavy(MOST_WAITING / 2)) && !recorder.offer(heavy(MOST_WAITING)));
+    }
+}

@@ -194,7 +194,8 @@ impl Player {
         let Line::Start(start) = self.parse(text)? else { return Err(self.headless()) };
         let before = self.stage.take();
         let goes_on = before.as_ref().filter(|stage| {
-            stage.header.run == header.run && stage.header.node == header.node && header.lost.is_none()
+            let same = stage.header.run == header.run && stage.header.node == header.node;
+            same && !stage.ended && header.lost.is_none()
         });
         let mut told = match (&before, goes_on) {
             (_, Some(_)) => vec!["the record goes on in another file".to_owned()],

@@ -11,7 +11,7 @@ use ferrolb_fib::links::Links;
 use ferrolb_gossip::{Facts, Handle as Gossip, KeyRing, Profile};
 use ferrolb_l2::driver::{Handle as L2, Observed};
 use ferrolb_l2::{Condition, Family, Interface, MacAddr};
-use ferrolb_source::Source;
+use ferrolb_source::{KernelSetting, Source};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -212,9 +212,12 @@ impl Speaker {
             return;
         }
         let found = ferrolb_l2::driver::conditions(&interfaces, &families);
-        for condition in found.iter().filter(|condition| !self.conditions.contains(condition)) {
-            tracing::warn!(interface = condition.interface, kind = %condition.kind, "{}", condition.message);
-        }
+        let settings = found.iter().map(|condition| KernelSetting {
+            interface: condition.interface.clone(),
+            kind: condition.kind.to_string(),
+            message: condition.message.clone(),
+        });
+        self.parts.reporter.kernel(now(), settings.collect());
         self.conditions = found;
         self.examined = (interfaces, families);
     }

@@ -350,3 +350,59 @@ pub(crate) fn l2_name(service: &ObjectKey) -> String {
     let kept: String = name.chars().take(LONGEST - 17).collect();
     format!("{kept}-{digest:016x}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(kernel: Option<Vec<KernelSetting>>) -> ConfigurationState {
+        ConfigurationState { node: Some("n1".to_owned()), errors: Vec::new(), remarks: Vec::new(), kernel }
+    }
+
+    fn setting(interface: &str, kind: &str) -> KernelSetting {
+        let message = format!("remedy of {kind}");
+        KernelSetting { interface: interface.to_owned(), kind: kind.to_owned(), message }
+    }
+
+    fn condition<'v>(status: &'v Value, name: &str) -> &'v Value {
+        let conditions = status["conditions"].as_array().unwrap();
+        conditions.iter().find(|condition| condition["type"] == name).unwrap()
+    }
+
+    #[test]
+    fn a_setting_of_the_kernel_is_a_condition_of_its_own_and_the_configuration_stays_valid() {
+        let now: Timestamp = "2026-11-21T18:00:00.5Z".parse().unwrap();
+        let settings = vec![setting("eth0", "StrictArp"), setting("eth1", "ReversePath"), setting("eth1", "StrictArp")];
+        let status = state(Some(settings)).status(labels::CONDITION_CONFIG, &Value::Null, now);
+        assert_eq!((status["result"].as_str(), status.get("errorSummary")), (Some("Valid"), None));
+        assert_eq!(condition(&status, labels::CONDITION_CONFIG)["status"], "True");
+        let kernel = condition(&status, labels::CONDITION_KERNEL);
+        assert_eq!((&kernel["status"], &kernel["reason"]), (&json!("False"), &json!("ReversePath,StrictArp")));
+        let message = "eth0: remedy of StrictArp\neth1: remedy of ReversePath\neth1: remedy of StrictArp";
+        assert_eq!(kernel["message"], message);
+    }
+
+    #[test]
+    fn each_condition_keeps_the_time_of_its_own_transition() {
+        let [first, later]: [Timestamp; 2] =
+            ["2026-11-21T18:00:00Z", "2026-11-21T19:00:00Z"].map(|t| t.parse().unwrap());
+        let before = state(Some(Vec::new())).status(labels::CONDITION_CONFIG, &Value::Null, first);
+        let after = state(Some(vec![setting("eth0", "Forwarding")])).status(labels::CONDITION_CONFIG, &before, later);
+        let since = |status: &Value, name: &str| condition(status, name)["lastTransitionTime"].clone();
+        assert_eq!(since(&after, labels::CONDITION_CONFIG), "2026-11-21T18:00:00Z");
+        assert_eq!(since(&after, labels::CONDITION_KERNEL), "2026-11-21T19:00:00Z");
+        assert_eq!(state(Some(Vec::new())).status(labels::CONDITION_CONFIG, &before, later), before);
+    }
+
+    #[test]
+    fn where_nobody_looks_there_is_no_condition_and_a_message_fits_the_schema() {
+        let status = state(None).status(labels::CONDITION_POOLS, &Value::Null, Timestamp::UNIX_EPOCH);
+        assert_eq!(status["conditions"].as_array().unwrap().len(), 1);
+        let many = (0..2000).map(|number| setting(&format!("eth{number}"), "ProxyArp")).collect();
+        let status = state(Some(many)).status(labels::CONDITION_CONFIG, &Value::Null, Timestamp::UNIX_EPOCH);
+        let kernel = condition(&status, labels::CONDITION_KERNEL);
+        let message = kernel["message"].as_str().unwrap();
+        assert!(message.len() <= LONGEST_MESSAGE && message.ends_with("remedy of ProxyArp"), "{}", message.len());
+        assert_eq!(kernel["reason"], "ProxyArp");
+    }
+}

@@ -227,6 +227,20 @@ mod tests {
     }
 
     #[test]
+    fn an_event_of_a_node_is_where_people_look_for_it() {
+        let event = Event {
+            event_type: EventType::Warning,
+            reason: "KernelSettings",
+            message: "eth0: set it".to_owned(),
+            object: ferrolb_config::ObjectRef::new("Node", "", "n1"),
+            source: "ferrolb-speaker",
+        };
+        let made = core_event(&event, &Cluster::default()).unwrap();
+        assert_eq!(made.metadata.namespace.as_deref(), Some("default"));
+        assert_eq!((made.involved_object.namespace, made.involved_object.uid.as_deref()), (None, Some("n1")));
+    }
+
+    #[test]
     fn a_long_message_is_cut_between_letters() {
         assert_eq!(shortened("äöü", 3), "ä");
         assert_eq!(shortened("äöü", 4), "äö");

@@ -118,3 +118,25 @@ async fn a_service_that_no_interface_can_announce_is_told_of_once() {
     desk.reporter.plan(desk.now, &plan, "lb", &[]);
     assert_eq!(desk.end().await, (vec!["announceFailed".to_owned()], false));
 }
+
+#[tokio::test]
+async fn a_setting_of_the_kernel_is_told_once_and_stands_in_the_state_as_long_as_it_is_so() {
+    let mut desk = Desk::new();
+    desk.reporter.problems(desk.now, &[], |_| true);
+    let setting = |interface: &str| KernelSetting {
+        interface: interface.to_owned(),
+        kind: "StrictArp".to_owned(),
+        message: "set ipvs.strictARP: true".to_owned(),
+    };
+    let kernel = |desk: &Desk| desk.reporter.state.clone().unwrap().kernel.unwrap();
+    desk.reporter.kernel(desk.now, vec![setting("eth0")]);
+    assert_eq!(kernel(&desk), [setting("eth0")]);
+    desk.reporter.problems(desk.now, &[], |_| true);
+    assert_eq!(kernel(&desk), [setting("eth0")], "news of the configuration say nothing about it");
+    desk.reporter.kernel(desk.now, vec![setting("eth0"), setting("eth1")]);
+    desk.reporter.kernel(desk.now, Vec::new());
+    assert!(kernel(&desk).is_empty());
+    desk.reporter.kernel(desk.now, vec![setting("eth1")]);
+    let (reasons, _) = desk.end().await;
+    assert_eq!(reasons, ["KernelSettings", "KernelSettings"]);
+}

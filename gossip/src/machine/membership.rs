@@ -7,7 +7,7 @@ use foca::{Codec, Header, Identity as _, Member, PostcardCodec, State, Timer};
 
 use super::{Gossip, lives, readiness};
 use crate::identity::{Identity, NodeName, canonical};
-use crate::swim::{Event, News};
+use crate::swim::{Event, News, Relayed};
 use crate::timers::Task;
 use crate::wire::{Message, Record, Suspicion};
 
@@ -60,8 +60,10 @@ impl Gossip {
         let mut claims = Vec::new();
         for news in self.relayed.try_iter().collect::<Vec<_>>() {
             match news {
-                News::Claim(claim) => claims.push(Record::fresh(claim)),
-                News::Notice(notice) => self.hear_notice(notice),
+                Relayed::News(News::Claim(claim)) => claims.push(Record::fresh(claim)),
+                Relayed::News(News::Notice(notice)) => self.hear_notice(notice),
+                Relayed::Reader(member) if member.addr == from => self.acquainted.with(&header.dst, member),
+                Relayed::Reader(_) => {}
             }
         }
         self.hear_claims(now, from, claims, true);
@@ -147,7 +149,7 @@ impl Gossip {
             }
             for (to, bytes) in effects.sends {
                 if let Some(bytes) = self.worth_saying(now, bytes) {
-                    self.transmit(to.addr, &Message::Swim(bytes));
+                    self.transmit_swim(&to, bytes);
                 }
             }
             for (after, timer) in effects.timers {

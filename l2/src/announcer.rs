@@ -12,6 +12,7 @@
 //!    └─────────────────────────────────────┴─────┘ down: Close
 //! ```
 
+mod agenda;
 mod conflict;
 mod detection;
 mod emit;

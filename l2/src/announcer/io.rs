@@ -207,7 +207,7 @@ pub enum Purpose {
     Announce,
     /// A round's gratuitous reply, for IPv4.
     Reply,
-    /// A round's request to a gateway, for IPv4.
+    /// A round's request to a gateway for IPv4, its advertisement to one for IPv6.
     Gateway,
     /// One gratuitous request or unsolicited advertisement against a foreign claim (RFC 5227 §2.4).
     Defence,
@@ -267,7 +267,7 @@ pub struct Counters {
     pub responses_sent: u64,
     /// Gratuitous frames the kernel took: two per round and interface for IPv4, one for IPv6, one per defence.
     pub gratuitous_sent: u64,
-    /// Requests to gateways the kernel took.
+    /// Requests and advertisements to gateways the kernel took.
     pub gateway_sent: u64,
     /// Frames that could not be sent.
     pub dropped: u64,

@@ -38,6 +38,27 @@ fn gained_address_is_announced_by_seven_unsolicited_advertisements() {
 }
 
 #[test]
+fn each_round_tells_the_gateways_whose_hardware_address_is_known() {
+    let known = Gateway { index: ETH0, address: "fe80::9".parse().expect("an address"), mac: Some(mac(9)) };
+    let unknown = Gateway { address: "fe80::8".parse().expect("an address"), mac: None, ..known };
+    let other_family = Gateway { address: vip(254), ..known };
+    let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED, ..Config::default() });
+    bench.handle(Input::Gateways(vec![known, unknown, other_family, Gateway { index: ETH1, ..known }]));
+    bench.handle(Input::Interfaces(vec![interface(ETH0)]));
+    bench.announce([vip6(1)]);
+    bench.run_until(10_000 * MS);
+    assert_eq!(bench.times(vip6(1), Purpose::Announce), BURST);
+    assert_eq!(bench.times(vip6(1), Purpose::Gateway), BURST);
+    let expected = NdpFrame {
+        destination: mac(9),
+        destination_ip: v6(known.address),
+        ..ndp::announcement(mac(ETH0), link_local(ETH0), v6(vip6(1)))
+    };
+    assert!(bench.sent.iter().filter(|event| event.purpose == Purpose::Gateway).all(|event| event.ndp() == expected));
+    assert_eq!((bench.sent.len(), bench.status(vip6(1)).counters.gateway_sent), (14, 7));
+}
+
+#[test]
 fn without_a_link_local_address_advertisements_come_from_the_address_itself() {
     let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED, ..Config::default() });
     bench.handle(Input::Interfaces(vec![Interface { link_local: None, ..interface(ETH0) }]));

@@ -1,11 +1,12 @@
 //! What goes into an [`Announcer`](super::Announcer) and what comes out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pnet_base::MacAddr;
 
+use super::places::Places;
 use crate::filter::BpfInstruction;
 use crate::interface::{Gateway, Interface, Interfaces};
 
@@ -309,7 +310,7 @@ pub struct InterfaceCounters {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VipStatus {
     /// Names of the interfaces on which it is answered for and its first gratuitous frame has been sent, and since when.
-    pub interfaces: BTreeMap<String, Instant>,
+    pub interfaces: Places,
     /// What happened.
     pub counters: Counters,
 }

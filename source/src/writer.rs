@@ -202,9 +202,11 @@ enum Target {
 // === impl Writer ===
 
 impl Writer {
-    /// Writes below `PATH/status/`.
+    /// Writes below `PATH/status/`, and removes what is left there of writes that were never finished.
     pub fn directory(path: &Path) -> Self {
-        Self(Target::Directory(Arc::new(StatusDirectory::new(path))))
+        let directory = StatusDirectory::new(path);
+        directory.sweep();
+        Self(Target::Directory(Arc::new(directory)))
     }
 
     pub(crate) fn kubernetes(writer: KubernetesWriter, tasks: &TaskTracker, shutdown: CancellationToken) -> Self {

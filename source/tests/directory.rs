@@ -464,3 +464,53 @@ fn everything_that_is_wrong_with_one_object_is_said() {
     assert_eq!(all, ["spec.holdtime", "spec.multiHop"]);
     assert!(cluster.is_complete_for_allocation(), "peers are the speakers' matter");
 }
+
+#[tokio::test]
+async fn what_links_to_places_outside_lead_to_is_followed() {
+    let (folder, elsewhere) = (directory(&[("pool.yaml", POOL)]), directory(&[("v1/web.yaml", WEB)]));
+    let (link, target) = (folder.path().join("web.yaml"), elsewhere.path().join("current"));
+    std::os::unix::fs::symlink(elsewhere.path().join("v1"), &target).unwrap();
+    std::os::unix::fs::symlink(target.join("web.yaml"), &link).unwrap();
+    let mut followed = Followed::new(folder);
+    assert!(followed.cluster.borrow().services.contains_key(&web()));
+
+    // The file is edited where it is.
+    write(elsewhere.path(), "v1/web.yaml", &WEB.replace("name: web}", "name: shop}"));
+    let shop = ObjectKey::new("default", "shop");
+    followed.until("saw the edit", |cluster| cluster.services.contains_key(&shop)).await;
+    // A link on the way is replaced, as for a mounted ConfigMap.
+    write(elsewhere.path(), "v2/web.yaml", WEB);
+    std::os::unix::fs::symlink(elsewhere.path().join("v2"), elsewhere.path().join("next")).unwrap();
+    fs::rename(elsewhere.path().join("next"), &target).unwrap();
+    followed.until("saw what the link leads to now", |cluster| cluster.services.contains_key(&web())).await;
+    // What it leads to goes, and comes again.
+    fs::remove_file(&target).unwrap();
+    followed.until("saw it go", |cluster| cluster.services.is_empty()).await;
+    std::os::unix::fs::symlink(elsewhere.path().join("v1"), &target).unwrap();
+    followed.until("saw it come", |cluster| cluster.services.contains_key(&shop)).await;
+    followed.end().await;
+}
+
+#[tokio::test]
+async fn what_a_killed_writer_left_behind_is_removed_and_what_is_being_written_is_not() {
+    let folder = directory(&[
+        ("status/services/default/.web.4711.tmp", "half"),
+        ("status/services/default/.late.4712.tmp", "half"),
+        ("status/services/default/old.yaml", "kind: Service"),
+        ("status/ipaddresspools/.notes", "somebody's"),
+    ]);
+    let file = |name: &str| folder.path().join("status").join(name);
+    let hours_ago =
+        file("services/default/.late.4712.tmp").metadata().unwrap().modified().unwrap() - Duration::from_secs(2 * 3600);
+    for name in ["services/default/.web.4711.tmp", "services/default/old.yaml", "ipaddresspools/.notes"] {
+        fs::File::options().append(true).open(file(name)).unwrap().set_modified(hours_ago).unwrap();
+    }
+    let writer = Writer::directory(folder.path());
+    assert!(!file("services/default/.web.4711.tmp").exists());
+    for name in ["services/default/.late.4712.tmp", "services/default/old.yaml", "ipaddresspools/.notes"] {
+        assert!(file(name).exists(), "{name}");
+    }
+    let ip = "10.10.52.0".parse().unwrap();
+    writer.service_status(&web(), &Version::default(), &[ip], None).await.unwrap();
+    assert!(file("services/default/web.yaml").exists());
+}

@@ -23,6 +23,8 @@ use super::item::{Item, items};
 pub(super) const QUIET: Duration = Duration::from_millis(200);
 /// A file that is gone is forgotten after this long: programs that save by removing and creating take less.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// What a link to a place outside leads to changes without a word from the kernel: it is looked at this often.
+pub(super) const LOOK_OUTSIDE: Duration = Duration::from_secs(2);
 /// Folders deeper than this are not looked into.
 const MAX_DEPTH: usize = 16;
 
@@ -78,20 +80,33 @@ pub(super) struct Files {
     root: PathBuf,
     by_name: BTreeMap<String, File>,
     unreadable: Vec<Problem>,
+    /// When to look again, since links lead outside.
+    look_again: Option<Instant>,
+    /// The directory could not be read: what was due then has to wait.
+    not_before: Option<Instant>,
 }
 
 // === impl Files ===
 
 impl Files {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), by_name: BTreeMap::new(), unreadable: Vec::new() }
+        Self {
+            root: root.to_owned(),
+            by_name: BTreeMap::new(),
+            unreadable: Vec::new(),
+            look_again: None,
+            not_before: None,
+        }
     }
 
     /// Reads what is new or changed, as far as it counts by now, and forgets what has been gone for long enough.
     pub(super) fn refresh(&mut self, now: Instant, news: &News) -> io::Result<()> {
-        let mut scan = Scan::default();
-        scan.folder(&self.root, "", 0)?;
+        let mut scan = Scan::new(&self.root);
+        let scanned = scan.folder(&self.root, "", 0);
+        self.not_before = scanned.is_err().then(|| now + GRACE);
+        scanned?;
         self.unreadable = scan.unreadable;
+        self.look_again = scan.leads_outside.then(|| now + LOOK_OUTSIDE);
         for (name, file) in &mut self.by_name {
             if !scan.found.contains_key(name) {
                 file.gone.get_or_insert(now);
@@ -113,7 +128,8 @@ impl Files {
             let rest = file.candidate.map(|(_, since)| since + QUIET);
             [rest, file.gone.map(|since| since + GRACE)]
         });
-        deadlines.flatten().min()
+        let first = deadlines.flatten().chain(self.look_again).min()?;
+        Some(self.not_before.map_or(first, |earliest| first.max(earliest)))
     }
 
     /// What stands in the manifests, in order of file name and document; then what stood in files that have just gone.
@@ -204,16 +220,23 @@ fn is_status(name: &str) -> bool {
 }
 
 /// Walks the folders.
-#[derive(Debug, Default)]
-struct Scan {
+#[derive(Debug)]
+struct Scan<'a> {
+    root: &'a Path,
     found: BTreeMap<String, Metadata>,
     visited: BTreeSet<(u64, u64)>,
     unreadable: Vec<Problem>,
+    /// A link leads to a place that is not watched, or to nothing, which may come.
+    leads_outside: bool,
 }
 
 // === impl Scan ===
 
-impl Scan {
+impl<'a> Scan<'a> {
+    fn new(root: &'a Path) -> Self {
+        Self { root, found: BTreeMap::new(), visited: BTreeSet::new(), unreadable: Vec::new(), leads_outside: false }
+    }
+
     fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> io::Result<()> {
         let metadata = fs::metadata(folder)?;
         if !self.visited.insert((metadata.dev(), metadata.ino())) {
@@ -228,6 +251,10 @@ impl Scan {
             let read_back = ["status/services", "status/ipaddresspools"];
             if is_status(&name) && !read_back.iter().any(|folder| Path::new(&name).starts_with(folder)) {
                 continue;
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                let inside = |target: PathBuf| target.starts_with(self.root);
+                self.leads_outside |= !fs::canonicalize(entry.path()).is_ok_and(inside);
             }
             // Follows links; what vanished in between is gone.
             let Ok(metadata) = fs::metadata(entry.path()) else { continue };

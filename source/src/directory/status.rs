@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
@@ -20,6 +21,11 @@ use crate::writer::{Event, WriteError, l2_name};
 /// `events.jsonl` grows to this many bytes; then it becomes `events.jsonl.1` and a new one begins.
 const EVENTS_LIMIT: u64 = 1 << 20;
 
+/// How the name of a file ends that is still being written.
+const TEMPORARY: &str = ".tmp";
+/// Nobody writes a file for so long, whatever its clock says: who began it is dead.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
 /// The writing side of a directory.
 #[derive(Debug)]
 pub(crate) struct StatusDirectory {
@@ -33,6 +39,18 @@ pub(crate) struct StatusDirectory {
 impl StatusDirectory {
     pub(crate) fn new(path: &Path) -> Self {
         Self { root: path.join(STATUS), locks: Mutex::new(Vec::new()) }
+    }
+
+    /// Removes what writers that were killed have left behind. Where that fails, more is left behind.
+    pub(crate) fn sweep(&self) {
+        #[expect(clippy::disallowed_methods, reason = "the edge reads the clock, for the age of files")]
+        let now = SystemTime::now();
+        match sweep(&self.root, now) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "unfinished statuses left where they are");
+            }
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// Takes the lock on the directory, which is there however often `status/` is removed, or says that somebody else
@@ -157,16 +175,52 @@ impl StatusDirectory {
 
 /// Writes beside the file and renames: readers see the old one or the new one, never half of it.
 fn replace(folder: &Path, name: &str, object: &Value) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+    make(folder)?;
     // Short enough for any file system, and nobody else's.
     let kept: String = name.chars().take(100).collect();
-    let temporary = folder.join(format!(".{kept}.{}.tmp", std::process::id()));
+    let temporary = folder.join(format!(".{kept}.{}{TEMPORARY}", std::process::id()));
     let text = serde_yaml::to_string(object).map_err(io::Error::other)?;
     let mut file = File::create(&temporary)?;
     file.write_all(text.as_bytes())?;
     // The address is promised once the name points at it, also across a loss of power.
     file.sync_all()?;
-    fs::rename(&temporary, folder.join(format!("{name}.yaml")))
+    fs::rename(&temporary, folder.join(format!("{name}.yaml")))?;
+    sync(folder)
+}
+
+/// Makes a folder and those above it that are missing, so that they are there after a loss of power too.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    fs::create_dir_all(folder)?;
+    missing.into_iter().filter_map(Path::parent).try_for_each(sync)
+}
+
+/// Names in a folder outlive a loss of power once the folder itself is on the disk.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Removes what writers that were killed have left behind below `folder`.
+fn sweep(folder: &Path, now: SystemTime) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            sweep(&entry.path(), now)?;
+            continue;
+        }
+        let name = entry.file_name();
+        let temporary = name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(TEMPORARY));
+        let age = now.duration_since(metadata.modified()?).unwrap_or_default();
+        if temporary && age > ABANDONED {
+            // Another process may sweep too.
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+    Ok(())
 }
 
 fn retain(folder: &Path, exists: &dyn Fn(&ObjectKey) -> bool) -> io::Result<()> {

@@ -90,9 +90,15 @@ app.kubernetes.io/component: {{ .component }}
 {{- with $values.tls.curvePreferences }}
 - {{ printf "--tls-curve-preferences=%s" . | quote }}
 {{- end }}
-{{- if index $values.tls (printf "%sMetricsTLSSecret" .component) }}
+{{- if include "ferrolb.metricsSecret" . }}
 - --metrics-cert-dir=/etc/metrics
 {{- end }}
+{{- end }}
+
+{{/* The Secret with the certificate of the metrics, under its name or the one it had. */}}
+{{- define "ferrolb.metricsSecret" -}}
+{{- $key := printf "%sMetricsTLSSecret" .component }}
+{{- default (index .root.Values.prometheus $key) (index .root.Values.tls $key) }}
 {{- end }}
 
 {{/* Flags of the user's own: of a flag that is repeated the last counts. */}}

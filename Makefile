@@ -21,9 +21,9 @@ test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, 
 	$(CARGO) test --locked --workspace
 	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-fib
 
-kubernetes: ## Get etcd, kube-apiserver and kubectl for the tests (built once per user, about six minutes)
-	@integration/kubernetes/get.sh >/dev/null || { code=$$?; [ $$code = 3 ] || exit $$code; \
-	  echo "kubernetes: the tests that need an API server will be skipped" >&2; }
+kubernetes: ## Get etcd, kube-apiserver, kubectl and helm for the tests (built once per user, about eight minutes)
+	@{ integration/kubernetes/get.sh && integration/kubernetes/get.sh helm; } >/dev/null || { code=$$?; \
+	  [ $$code = 3 ] || exit $$code; echo "kubernetes: the tests that need an API server or Helm will be skipped" >&2; }
 
 bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, the allocator, an API server
 	@integration/setup.sh keepalived

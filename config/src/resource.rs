@@ -229,7 +229,9 @@ impl Resources {
     /// The same as the entry at `path` of a list of Helm values that stands in `object`.
     pub(crate) fn written_in(mut self, object: &ObjectRef, path: &str) -> Self {
         fn place<S>(list: &mut [Resource<S>], object: &ObjectRef, path: &str) {
-            list.iter_mut().for_each(|resource| resource.origin = Origin::entry(object.clone(), path));
+            for resource in list {
+                resource.origin = Origin::entry(object.clone(), path);
+            }
         }
         place(&mut self.pools, object, path);
         place(&mut self.l2_advertisements, object, path);

@@ -98,7 +98,7 @@ app.kubernetes.io/component: {{ .component }}
 {{/* The Secret with the certificate of the metrics, under its name or the one it had. */}}
 {{- define "ferrolb.metricsSecret" -}}
 {{- $key := printf "%sMetricsTLSSecret" .component }}
-{{- default (index .root.Values.prometheus $key) (index .root.Values.tls $key) }}
+{{- default (default "" (index .root.Values.prometheus $key)) (index .root.Values.tls $key) }}
 {{- end }}
 
 {{/* Flags of the user's own: of a flag that is repeated the last counts. */}}

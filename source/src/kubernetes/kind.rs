@@ -212,10 +212,9 @@ mod tests {
 
     fn read(data: &str) -> Option<Configured> {
         let text = format!("{{metadata: {{namespace: lb, name: config}}, data: {{{data}}}}}");
-        match config_map(&serde_yaml::from_str(&text).unwrap())? {
-            Stored::Config(configured) => Some(*configured),
-            other => panic!("{other:?}"),
-        }
+        let stored = config_map(&serde_yaml::from_str(&text).unwrap())?;
+        let Stored::Config(configured) = stored else { panic!("{stored:?}") };
+        Some(*configured)
     }
 
     #[test]

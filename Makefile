@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup demo test kubernetes bench fmt soak lint house tools
+.PHONY: help setup demo test kubernetes bench chart docs image fmt soak lint house tools
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,13 @@ soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 cr
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench --parts crashes --crashes 200
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- chaos --faults 1000 --family dual
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- churn
+
+chart: kubernetes ## Check the chart and pack it: target/chart/ferrolb-VERSION.tgz
+	@helm=$$(integration/kubernetes/get.sh helm)/helm; $$helm lint --strict charts/ferrolb && \
+	  $$helm package charts/ferrolb --destination target/chart
+
+docs: ## Write what is made of other things: docs/values.md and the entries of the chart's schema
+	BLESS=1 $(CARGO) test --locked --quiet -p ferrolb-integration --test chart -- schema reference
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

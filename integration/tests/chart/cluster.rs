@@ -101,7 +101,11 @@ async fn a_release_comes_changes_goes_back_and_goes() {
         assert!(get(&cluster, "crd", &name).await.is_some(), "{name} outlives the release, and its objects with it");
     }
     // What is stored can be listed and deleted although nobody converts any more.
-    kubectl(&cluster, &["get", "bgppeers", "-A"], "").await;
+    let peer = r#"{"apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "metadata": {"name": "left", "namespace": "lb"},
+        "spec": {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1"}}"#;
+    kubectl(&cluster, &["create", "-f", "-"], peer).await;
+    assert!(get(&cluster, "bgppeers", "left").await.is_some());
+    kubectl(&cluster, &["delete", "bgppeers", "left", "-n", "lb"], "").await;
     assert_eq!(keys(&cluster).await.unwrap(), own);
 
     // The same release comes back to what was left.

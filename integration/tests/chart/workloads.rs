@@ -81,7 +81,7 @@ fn pods_may_do_what_they_need_and_no_more() {
         assert_eq!(speaker["hostNetwork"], true);
         assert_eq!(speaker["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{files:?}");
         let expected = json!({
-            "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+            "runAsUser": 0, "runAsGroup": 0, "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
             "capabilities": { "drop": ["ALL"], "add": ["NET_RAW"] },
         });
         assert_eq!(rendered.container("speaker")["securityContext"], expected);
@@ -149,6 +149,12 @@ fn one_of_several_controllers_is_left_when_a_node_is_emptied() {
     assert_eq!(rendered.one("PodDisruptionBudget", "ferrolb-controller")["spec"]["maxUnavailable"], 1);
     let spread = &rendered.pod("controller")["spec"]["topologySpreadConstraints"][0];
     assert_eq!(spread["topologyKey"], "kubernetes.io/hostname");
+    let zones = helm.template(&["everything"], &[]).unwrap();
+    let spread = &zones.pod("controller")["spec"]["topologySpreadConstraints"];
+    assert_eq!(spread.as_array().unwrap().len(), 1, "the user's own replace ours");
+    assert_eq!(spread[0]["topologyKey"], "topology.kubernetes.io/zone");
+    let selector = &zones.one("Deployment", "lb-controller")["spec"]["selector"];
+    assert_eq!(spread[0]["labelSelector"], *selector, "which pods are meant need not be said");
     let alone = helm.template(&[], &["controller.replicas=1"]).unwrap();
     assert!(
         alone.all("PodDisruptionBudget").is_empty(),
@@ -171,8 +177,10 @@ fn what_nobody_asked_for_is_not_there() {
     for kind in ["NetworkPolicy", "PrometheusRule", "ServiceMonitor", "PodMonitor", "ConfigMap"] {
         assert!(rendered.all(kind).is_empty(), "{kind}");
     }
-    let text = serde_json::to_string(&rendered.0).unwrap();
-    assert!(!text.contains("<no value>") && !text.contains("null"), "{text}");
+    for object in rendered.0.iter().filter(|object| object["kind"] != "CustomResourceDefinition") {
+        let text = object.to_string();
+        assert!(!text.contains("<no value>") && !text.contains(":null"), "{text}");
+    }
 }
 
 #[test]

@@ -104,3 +104,10 @@ pub(crate) fn wait_for_members(lab: &Lab, node: &str, count: usize) {
     })
     .unwrap();
 }
+
+/// The exit code of a command in the lab, and what it prints.
+pub(crate) fn run(lab: &Lab, node: &str, command: &[&str]) -> (Option<i32>, String) {
+    let output = lab.exec(node, command).unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}

@@ -14,4 +14,8 @@ mod failover;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod guarded;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
 mod record;

@@ -7,25 +7,19 @@ use std::time::Instant;
 use ferrolb_integration::{Lab, Options};
 use ferrolb_speaker::record::{Playback, replay};
 
-use crate::common::{beside, binary, client_is_served, lab_with, nodes, settled_owner, wait_for_members};
+use crate::common::{beside, binary, client_is_served, lab_with, nodes, run, settled_owner, wait_for_members};
 
 /// Where the speakers record, in the lab.
-const RECORD: &str = "/run/lab/record";
+pub(crate) const RECORD: &str = "/run/lab/record";
 
 fn lab() -> Option<(Lab, IpAddr)> {
     let speaker_flags = vec![format!("--record={RECORD}/{{node}}")];
     lab_with(Options { speaker_flags, ..Options::default() })
 }
 
-/// What a command prints.
-fn run(lab: &Lab, node: &str, command: &[&str]) -> (Option<i32>, String) {
-    let output = lab.exec(node, command).unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(text).unwrap())
-}
-
+/// Plays back what a node's speaker has recorded so far.
 #[expect(clippy::disallowed_methods, reason = "any time will do")]
-fn played(lab: &Lab, node: &str) -> Playback {
+pub(crate) fn played(lab: &Lab, node: &str) -> Playback {
     let folder = tempfile::tempdir().unwrap();
     let (_, files) = run(lab, node, &["ls", &format!("{RECORD}/{node}")]);
     for file in files.lines() {

@@ -86,9 +86,9 @@ fn a_second_sigterm_ends_a_speaker_that_is_still_handing_over() {
     run(&lab, "switch", &["sh", "-c", &format!("while kill -TERM {pid} 2>/dev/null; do sleep 0.01; done")]);
     let status = lab
         .wait_for("the lab saw it end", |lab| {
-            lab.history().into_iter().find_map(|event| match event {
-                Event::Ended { process: ended, status, .. } if ended == process => Some(status),
-                _ => None,
+            lab.history().into_iter().find_map(|event| {
+                let Event::Ended { process: ended, status, .. } = event else { return None };
+                (ended == process).then_some(status)
             })
         })
         .unwrap();

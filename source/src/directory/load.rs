@@ -48,7 +48,7 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, SourceError> {
 pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
     let mut cluster = Cluster { problems: files.problems().cloned().collect(), ..Cluster::default() };
     let held: HashMap<ObjectKey, &Arc<Service>> = files.statuses().filter_map(Item::service).collect();
-    cluster.problems.extend(files.statuses().filter_map(|item| item.problem.clone()));
+    cluster.problems.extend(files.statuses().filter_map(|item| item.problem.as_deref().cloned()));
     cluster.pool_statuses = files.statuses().filter_map(Item::pool_status).collect();
 
     let mut seen: HashMap<&ObjectRef, &str> = HashMap::new();
@@ -58,7 +58,7 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
         if presence == Presence::Gone && seen.contains_key(&item.object) {
             continue;
         }
-        cluster.problems.extend(item.problem.clone());
+        cluster.problems.extend(item.problem.as_deref().cloned());
         let said = item.problem.is_some() || !matches!(item.content, Content::Skipped(_) | Content::Nothing);
         let named = !item.object.name.is_empty() && said;
         if named && let Some(first) = seen.insert(&item.object, &item.place) {
@@ -83,7 +83,7 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
                 cluster.namespaces.insert(item.object.name.clone(), labels.clone());
             }
             Content::Config(_) | Content::Secret(_) | Content::Suspect(_) => configuration.push(item),
-            Content::Skipped(skipped) => cluster.skipped.push(skipped.clone()),
+            Content::Skipped(skipped) => cluster.skipped.push((**skipped).clone()),
             Content::Nothing | Content::PoolStatus(_) => {}
         }
     }
@@ -121,7 +121,7 @@ fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&
         if let Content::Secret(facts) = &item.content
             && ours
         {
-            cluster.resources.extend(facts.clone());
+            cluster.resources.extend((**facts).clone());
         }
         let Content::Config(resources) = &item.content else { continue };
         if !ours {
@@ -132,6 +132,6 @@ fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&
             });
             continue;
         }
-        cluster.resources.extend(resources.clone());
+        cluster.resources.extend((**resources).clone());
     }
 }

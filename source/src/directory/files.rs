@@ -23,6 +23,8 @@ use super::item::{Item, items};
 pub(super) const QUIET: Duration = Duration::from_millis(200);
 /// A file that is gone is forgotten after this long: programs that save by removing and creating take less.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// After a look at single files, all are looked at this much later: behind links the kernel tells of nothing.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// Folders deeper than this are not looked into.
 const MAX_DEPTH: usize = 16;
 
@@ -33,6 +35,10 @@ pub(super) struct News {
     pub(super) settled: HashSet<PathBuf>,
     /// Opened and not yet closed: their content does not.
     pub(super) open: HashSet<PathBuf>,
+    /// Files of which anything was told; the others are as they were.
+    pub(super) touched: HashSet<PathBuf>,
+    /// Nobody knows which files are concerned: all are looked at.
+    pub(super) anywhere: bool,
     /// Everything counts as it stands: at the start, and when a mounted ConfigMap was switched as a whole.
     pub(super) all: bool,
 }
@@ -72,11 +78,18 @@ struct File {
     problem: Option<Box<Problem>>,
 }
 
+/// Files by name, and what the kernel says of them; `None`: they are not there.
+type Found = BTreeMap<String, Option<Metadata>>;
+
 /// Everything below one directory.
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
     by_name: BTreeMap<String, File>,
+    /// The folders that were looked into, by name; the root's is empty.
+    folders: BTreeSet<String>,
+    /// When all files are to be looked at although nothing more happens.
+    around: Option<Instant>,
     unreadable: Vec<Problem>,
 }
 
@@ -84,21 +97,27 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), by_name: BTreeMap::new(), unreadable: Vec::new() }
+        let (by_name, folders, unreadable) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        Self { root: root.to_owned(), by_name, folders, around: None, unreadable }
     }
 
     /// Reads what is new or changed, as far as it counts by now, and forgets what has been gone for long enough.
     pub(super) fn refresh(&mut self, now: Instant, news: &News) -> io::Result<()> {
-        let mut scan = Scan::default();
-        scan.folder(&self.root, "", 0)?;
-        self.unreadable = scan.unreadable;
-        for (name, file) in &mut self.by_name {
-            if !scan.found.contains_key(name) {
+        let found = match self.concerned(now, news) {
+            Some(found) => {
+                self.around.get_or_insert(now + LOOK_AROUND);
+                found
+            }
+            None => self.scan()?,
+        };
+        for (name, metadata) in &found {
+            if let (None, Some(file)) = (metadata, self.by_name.get_mut(name)) {
                 file.gone.get_or_insert(now);
             }
         }
         self.by_name.retain(|_, file| file.gone.is_none_or(|since| now < since + GRACE));
-        for (name, metadata) in scan.found {
+        for (name, metadata) in found {
+            let Some(metadata) = metadata else { continue };
             let path = self.root.join(&name);
             let file = self.by_name.entry(name.clone()).or_default();
             file.gone = None;
@@ -107,13 +126,50 @@ impl Files {
         Ok(())
     }
 
+    /// The files that were told of or that something is due for, as they are now; `None`: they do not say everything.
+    fn concerned(&self, now: Instant, news: &News) -> Option<Found> {
+        if news.all || news.anywhere || self.around.is_some_and(|at| at <= now) {
+            return None;
+        }
+        let waiting = |(name, file): (&String, &File)| {
+            (file.candidate.is_some() || file.gone.is_some()).then(|| (name.clone(), self.root.join(name)))
+        };
+        let mut concerned: BTreeMap<String, PathBuf> = self.by_name.iter().filter_map(waiting).collect();
+        for path in &news.touched {
+            let name = path.strip_prefix(&self.root).ok()?.to_str()?;
+            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            // A folder that was a file or the other way round, or one that is reached in two ways, needs a look at all.
+            if self.folders.contains(name) || !self.folders.contains(folder) {
+                return None;
+            }
+            concerned.insert(name.to_owned(), path.clone());
+        }
+        let look = |(name, path): (String, PathBuf)| match fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => Some((name, Some(metadata))),
+            Ok(_) => None,
+            // What cannot be looked at is gone.
+            Err(_) => Some((name, None)),
+        };
+        concerned.into_iter().map(look).collect()
+    }
+
+    /// All files that there are, and those that there were.
+    fn scan(&mut self) -> io::Result<Found> {
+        let mut scan = Scan::default();
+        scan.folder(&self.root, "", 0)?;
+        (self.unreadable, self.folders, self.around) = (scan.unreadable, scan.folders, None);
+        let gone = self.by_name.keys().filter(|name| !scan.found.contains_key(*name)).cloned().collect::<Vec<_>>();
+        let there = scan.found.into_iter().map(|(name, metadata)| (name, Some(metadata)));
+        Ok(there.chain(gone.into_iter().map(|name| (name, None))).collect())
+    }
+
     /// When [`Files::refresh`] has something to do although nothing more happens.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = self.by_name.values().flat_map(|file| {
             let rest = file.candidate.map(|(_, since)| since + QUIET);
             [rest, file.gone.map(|since| since + GRACE)]
         });
-        deadlines.flatten().min()
+        deadlines.chain([self.around]).flatten().min()
     }
 
     /// What stands in the manifests, in order of file name and document; then what stood in files that have just gone.
@@ -208,6 +264,7 @@ fn is_status(name: &str) -> bool {
 struct Scan {
     found: BTreeMap<String, Metadata>,
     visited: BTreeSet<(u64, u64)>,
+    folders: BTreeSet<String>,
     unreadable: Vec<Problem>,
 }
 
@@ -219,14 +276,13 @@ impl Scan {
         if !self.visited.insert((metadata.dev(), metadata.ino())) {
             return Ok(());
         }
+        self.folders.insert(prefix.to_owned());
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let file_name = entry.file_name();
             let Some(name) = file_name.to_str().filter(|name| !name.starts_with('.')) else { continue };
             let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-            // Of what is written there, only what others may not change without being noticed is read back.
-            let read_back = ["status/services", "status/ipaddresspools"];
-            if is_status(&name) && !read_back.iter().any(|folder| Path::new(&name).starts_with(folder)) {
+            if !is_read(Path::new(&name)) {
                 continue;
             }
             // Follows links; what vanished in between is gone.
@@ -247,6 +303,14 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+/// Whether a file or folder of this name is looked at: of what is written as status, only what others may not change
+/// without being noticed.
+pub(super) fn is_read(name: &Path) -> bool {
+    let mut parts = name.iter();
+    let status = parts.next().is_some_and(|first| first == STATUS);
+    !status || parts.next().is_none_or(|folder| folder == "services" || folder == "ipaddresspools")
 }
 
 /// Whether a file's name says that manifests stand in it.

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::selectors::Selector;
 
 /// An object as its owner knows it: kind, namespace (empty where there is none), name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// For example `IPAddressPool`; `Values` for Helm values, `File` for a file that is no object yet.
     pub kind: String,
@@ -32,7 +32,8 @@ impl fmt::Display for ObjectRef {
 }
 
 /// Whether a thing is wrong or only not there yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Class {
     /// Wrong by itself: the configuration is refused and the last good one stays.
     Invalid,
@@ -42,7 +43,8 @@ pub enum Class {
 }
 
 /// Who is hindered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Scope {
     /// Controller and speakers.
     Allocation,

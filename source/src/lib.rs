@@ -25,7 +25,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-pub use writer::{ConfigurationState, Event, EventType, WriteError, WriteErrorClass, Writer};
+pub use writer::{ConfigurationState, Event, EventType, KernelSetting, WriteError, WriteErrorClass, Writer};
 
 /// What `--source` names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,6 +14,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Namespace and name of a namespaced object; prints as `namespace/name`. Copies share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +33,21 @@ impl ObjectKey {
     }
 }
 
+/// As it prints: it is the key of maps, which JSON knows with strings only.
+impl Serialize for ObjectKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (namespace, name) = text.split_once('/').ok_or_else(|| D::Error::custom("write namespace/name"))?;
+        Ok(Self::new(namespace, name))
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
@@ -38,7 +55,7 @@ impl fmt::Display for ObjectKey {
 }
 
 /// How old an object is: those with a creation time first, the oldest first; the others in the order they were read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Age {
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
@@ -60,7 +77,7 @@ impl PartialOrd for Age {
 }
 
 /// IPv4 or IPv6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
     /// IPv4.
     V4,
@@ -85,7 +102,7 @@ impl fmt::Display for Family {
 }
 
 /// `spec.ipFamilyPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum FamilyPolicy {
     /// One address.
     #[default]
@@ -97,7 +114,7 @@ pub enum FamilyPolicy {
 }
 
 /// `spec.externalTrafficPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum TrafficPolicy {
     /// Every node passes traffic on to all endpoints.
     #[default]
@@ -107,7 +124,7 @@ pub enum TrafficPolicy {
 }
 
 /// A port that a Service listens on, for telling whether two Services can share an address.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Port {
     /// `TCP`, `UDP` or `SCTP`.
     pub protocol: Cow<'static, str>,
@@ -122,7 +139,8 @@ impl fmt::Display for Port {
 }
 
 /// Which object this is and in which of its versions; empty where there is no API server.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Version {
     /// `metadata.uid`.
     pub uid: String,
@@ -131,7 +149,8 @@ pub struct Version {
 }
 
 /// What ferrolb uses of a Service.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Service {
     /// Which object this is.
     pub version: Version,
@@ -294,7 +313,7 @@ fn defaulted(families: &[Family], policy: FamilyPolicy) -> Vec<Family> {
 }
 
 /// What ferrolb uses of one endpoint of a Service.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Where it answers.
     pub addresses: Vec<IpAddr>,
@@ -322,7 +341,8 @@ pub fn project_endpoints(slice: &EndpointSlice) -> Option<(ObjectKey, Vec<Endpoi
 }
 
 /// What ferrolb uses of a Node.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Node {
     /// `metadata.labels`.
     pub labels: Labels,

@@ -201,7 +201,7 @@ impl Desk {
         let all: Vec<Problem> = self.problems.iter().chain(&self.collisions).cloned().collect();
         self.report(&all);
         let remarks = all.into_iter().filter(|problem| !self.refused.contains(problem)).collect();
-        self.jobs.state = Some(ConfigurationState { node: None, errors: self.refused.clone(), remarks });
+        self.jobs.state = Some(ConfigurationState { node: None, errors: self.refused.clone(), remarks, kernel: None });
     }
 
     /// Looks for pools that hold what belongs to somebody else. That takes a look at everything, so it is done when

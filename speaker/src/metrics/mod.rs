@@ -33,6 +33,7 @@ pub struct Metrics {
     gossip_datagrams: IntCounterVec,
     gossip_bytes: IntCounterVec,
     gossip_events: IntCounterVec,
+    recorded: IntCounterVec,
 }
 
 // === impl Metrics ===
@@ -77,7 +78,13 @@ impl Metrics {
             gossip_datagrams: by("ferrolb_gossip_datagrams_total", "Datagrams, and what became of them", "result")?,
             gossip_bytes: by("ferrolb_gossip_bytes_total", "Bytes of good datagrams", "direction")?,
             gossip_events: by("ferrolb_gossip_events_total", "What happened to members and claims", "event")?,
+            recorded: by("ferrolb_record_steps_total", "Steps for --record, and what became of them", "result")?,
         })
+    }
+
+    /// Counts steps of a record of which `result` became: `written` or `lost`.
+    pub fn recorded(&self, result: &str) -> IntCounter {
+        self.recorded.with_label_values(&[result])
     }
 
     /// Shows a plan.

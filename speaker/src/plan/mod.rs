@@ -15,8 +15,12 @@ use std::sync::Arc;
 use ferrolb_config::{Config, Interfaces};
 use ferrolb_gossip::{NodeName, rank};
 use ferrolb_source::{ObjectKey, Service};
+<<<<<<< HEAD
+use serde::{Deserialize, Serialize};
+=======
 use serde::Serialize;
 use smallvec::SmallVec;
+>>>>>>> l2
 
 pub use election::{Cause, Strategy, Upgrade};
 pub use explain::{Explanation, NodeVerdict, explain};
@@ -47,7 +51,7 @@ pub struct Verdict {
 }
 
 /// An address that this node answers for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     /// The address.
     pub vip: IpAddr,

@@ -9,6 +9,7 @@ mod handover;
 mod ignored;
 mod interfaces;
 mod keys;
+mod mind;
 mod priority;
 mod reporter;
 mod speaker;
@@ -28,6 +29,7 @@ use ferrolb_source::{Location, Source, SourceError, configured_namespace};
 pub use ignored::IgnoredArgs;
 use keys::Keys;
 pub use keys::KeysError;
+use mind::Mind;
 use prometheus::Registry;
 use reporter::{Place, Reporter};
 use speaker::{Parts, Speaker};
@@ -77,7 +79,7 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
     let me = NodeName::from(args.node_name.as_str());
     let view = Arc::clone(&gossip.view.borrow());
     let mut speaker = Speaker::new(Parts {
-        brain: Brain::new(me, args.options(), view),
+        brain: Mind::new(Brain::new(me, args.options(), view), args.recorder(&metrics)?),
         observed: l2.observed(),
         gateways: gateways::follow(links.clone(), &edges, last.clone()),
         links,

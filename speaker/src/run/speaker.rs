@@ -11,7 +11,7 @@ use ferrolb_fib::links::Links;
 use ferrolb_gossip::{Facts, Handle as Gossip, KeyRing, Profile};
 use ferrolb_l2::driver::{Handle as L2, Observed};
 use ferrolb_l2::{Condition, Family, Gateway, Interface, MacAddr};
-use ferrolb_source::Source;
+use ferrolb_source::{KernelSetting, Source};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::confirmation::Confirmation;
 use super::exclusion::Exclusion;
 use super::interfaces::{self, Port};
+use super::mind::Mind;
 use super::reporter::Reporter;
 use super::{RunError, SpeakerArgs, now, sleep_until};
 use crate::admin::Asked;
-use crate::brain::{Brain, Input, Output};
+use crate::brain::{Input, Output};
 use crate::metrics::Metrics;
 use crate::plan::{Ground, NodePlan};
 
@@ -33,7 +34,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Parts {
     pub(super) args: SpeakerArgs,
     pub(super) profile: Profile,
-    pub(super) brain: Brain,
+    pub(super) brain: Mind,
     pub(super) source: Source,
     pub(super) links: watch::Receiver<Arc<Links>>,
     pub(super) gateways: watch::Receiver<Vec<Gateway>>,
@@ -219,9 +220,12 @@ impl Speaker {
             return;
         }
         let found = ferrolb_l2::driver::conditions(&interfaces, &families);
-        for condition in found.iter().filter(|condition| !self.conditions.contains(condition)) {
-            tracing::warn!(interface = condition.interface, kind = %condition.kind, "{}", condition.message);
-        }
+        let settings = found.iter().map(|condition| KernelSetting {
+            interface: condition.interface.clone(),
+            kind: condition.kind.to_string(),
+            message: condition.message.clone(),
+        });
+        self.parts.reporter.kernel(now(), settings.collect());
         self.conditions = found;
         self.examined = (interfaces, families);
     }

@@ -12,8 +12,12 @@ use std::time::{Duration, Instant};
 
 use ferrolb_config::{Class, Interfaces, ObjectRef, Problem};
 use ferrolb_l2::driver::Observed;
+<<<<<<< HEAD
+use ferrolb_source::{ConfigurationState, Event, EventType, KernelSetting, ObjectKey, Writer};
+=======
 use ferrolb_source::{ConfigurationState, Event, EventType, ObjectKey, Writer};
 use smallvec::SmallVec;
+>>>>>>> l2
 use tokio_util::task::TaskTracker;
 
 use self::conflicts::Conflicts;
@@ -66,6 +70,10 @@ pub(super) struct Reporter {
     failed: BTreeMap<ObjectKey, Interfaces>,
     conflicts: Conflicts,
     problems: Vec<Problem>,
+    /// Settings of the kernel that should be others.
+    kernel: Vec<KernelSetting>,
+    /// Those of them that an event was about.
+    told: BTreeSet<KernelSetting>,
     state: Option<ConfigurationState>,
     state_shown: bool,
     port_errors: BTreeMap<String, String>,
@@ -89,6 +97,8 @@ impl Reporter {
             failed: BTreeMap::new(),
             conflicts: Conflicts::new(now),
             problems: Vec::new(),
+            kernel: Vec::new(),
+            told: BTreeSet::new(),
             state: None,
             state_shown: false,
             port_errors: BTreeMap::new(),
@@ -145,12 +155,37 @@ impl Reporter {
         let concerned = problems.iter().filter(|problem| problem.class == Class::MissingReference || hinders(problem));
         let (remarks, errors): (Vec<Problem>, Vec<Problem>) =
             concerned.cloned().partition(|problem| problem.class == Class::MissingReference);
-        let state = ConfigurationState { node: Some(self.node.clone()), errors, remarks };
+        let kernel = Some(self.kernel.clone());
+        self.show(ConfigurationState { node: Some(self.node.clone()), errors, remarks, kernel });
+        self.flush(now);
+    }
+
+    /// Tells which settings of the kernel should be others: in the ConfigurationState, and of each by an event of the node
+    /// when it is new.
+    pub(super) fn kernel(&mut self, now: Instant, settings: Vec<KernelSetting>) {
+        for setting in settings.iter().filter(|setting| !self.kernel.contains(setting)) {
+            let KernelSetting { interface, kind, message } = setting;
+            tracing::warn!(interface, kind, "{message}");
+            // The same again, for example after another interface came, is no news.
+            if self.told.insert(setting.clone()) {
+                let object = ObjectRef::new("Node", "", &*self.node);
+                let message = format!("{kind}: {setting}");
+                let reason = "KernelSettings";
+                self.send(Event { event_type: EventType::Warning, reason, message, object, source: COMPONENT });
+            }
+        }
+        self.kernel = settings;
+        if let Some(state) = self.state.clone() {
+            self.show(ConfigurationState { kernel: Some(self.kernel.clone()), ..state });
+        }
+        self.flush(now);
+    }
+
+    fn show(&mut self, state: ConfigurationState) {
         if self.state.as_ref() != Some(&state) {
             self.state = Some(state);
             self.state_shown = false;
         }
-        self.flush(now);
     }
 
     /// Tells which interfaces newly cannot announce, and which addresses strangers hold.
@@ -284,10 +319,13 @@ impl Reporter {
     fn event(&self, event_type: EventType, reason: &'static str, message: String, service: &ObjectKey) {
         tracing::info!(service = %service, reason, "{message}");
         let object = ObjectRef::new("Service", &*service.namespace, &*service.name);
-        let event = Event { event_type, reason, message, object, source: COMPONENT };
-        let lost = !self.queue.push(Write::Event(event));
-        if lost {
-            tracing::warn!(service = %service, "too much waits to be written; an event is lost");
+        self.send(Event { event_type, reason, message, object, source: COMPONENT });
+    }
+
+    fn send(&self, event: Event) {
+        let object = event.object.clone();
+        if !self.queue.push(Write::Event(event)) {
+            tracing::warn!(%object, "too much waits to be written; an event is lost");
         }
     }
 }

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup demo test kubernetes bench fmt soak lint house tools
+.PHONY: help setup demo test kubernetes bench chart docs image fmt soak lint house tools
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,9 +21,9 @@ test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, 
 	$(CARGO) test --locked --workspace
 	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-fib
 
-kubernetes: ## Get etcd, kube-apiserver and kubectl for the tests (built once per user, about six minutes)
-	@integration/kubernetes/get.sh >/dev/null || { code=$$?; [ $$code = 3 ] || exit $$code; \
-	  echo "kubernetes: the tests that need an API server will be skipped" >&2; }
+kubernetes: ## Get etcd, kube-apiserver, kubectl and helm for the tests (built once per user, about eight minutes)
+	@{ integration/kubernetes/get.sh && integration/kubernetes/get.sh helm; } >/dev/null || { code=$$?; \
+	  [ $$code = 3 ] || exit $$code; echo "kubernetes: the tests that need an API server or Helm will be skipped" >&2; }
 
 bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, the allocator, an API server
 	@integration/setup.sh keepalived
@@ -44,6 +44,13 @@ soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 cr
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench --parts crashes --crashes 200
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- chaos --faults 1000 --family dual
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- churn
+
+chart: kubernetes ## Check the chart and pack it: target/chart/ferrolb-VERSION.tgz
+	@helm=$$(integration/kubernetes/get.sh helm)/helm; $$helm lint --strict charts/ferrolb && \
+	  $$helm package charts/ferrolb --destination target/chart
+
+docs: ## Write what is made of other things: docs/values.md and the entries of the chart's schema
+	BLESS=1 $(CARGO) test --locked --quiet -p ferrolb-integration --test chart -- schema reference
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ferrolb_api::DEFAULT_NAMESPACE;
+use ferrolb_config::values::ConfigMapText;
 use ferrolb_config::{ObjectRef, Resources, legacy, parse};
 use serde_json::Value;
 
@@ -79,14 +80,16 @@ impl Conversion<'_> {
             return Ok(());
         }
         let converted = if kind == "ConfigMap" {
-            let Some(text) = document.pointer("/data/config").and_then(Value::as_str) else {
+            let under = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
+            let text = ConfigMapText { config: under("/data/config"), values: under("/data/values") };
+            if text.is_empty() {
                 let message = format!("{object} has no data.config; legacy configuration stands there, as text");
                 return Err(Failure::BadInput(message));
-            };
-            if self.namespace.is_none() && !object.namespace.is_empty() {
-                self.namespace = Some(object.namespace.clone());
             }
-            legacy::from_config_map(text, object)
+            if self.namespace.is_none() && !object.namespace.is_empty() {
+                self.namespace = Some(object.namespace.to_string());
+            }
+            text.read(&object)
         } else if !version.is_empty() {
             remark(format_args!("left out: {object} is no configuration of old"));
             return Ok(());

@@ -232,6 +232,23 @@ fn a_list_as_kubectl_prints_it_is_converted_too() {
 }
 
 #[test]
+fn what_the_chart_made_of_values_is_converted_too() {
+    let lists = "ipAddressPools: [{name: two, addresses: [10.2.0.0/24]}]";
+    let map = format!("{}  values: |\n    {lists}\n", config_map("config", "one", "10.1.0.0/24"));
+    let folder = folder(&[("map.yaml", &map), ("values.yaml", lists)]);
+    let output = ferrolb(&["convert", "--output", "json"], &folder.path().join("map.yaml"));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr_of(&output));
+    let objects = json_of(&output);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let kind_and_name = |object: &Value| (text(&object["kind"]), text(&object["metadata"]["name"]));
+    let found: Vec<_> = objects.as_array().unwrap().iter().map(kind_and_name).collect();
+    let wanted = [("IPAddressPool", "one"), ("IPAddressPool", "two"), ("L2Advertisement", "l2advertisement1")];
+    assert_eq!(found, wanted.map(|(kind, name)| (kind.to_owned(), name.to_owned())));
+    let output = ferrolb(&["convert", "--output", "json"], &folder.path().join("values.yaml"));
+    assert_eq!(json_of(&output)[0]["spec"]["addresses"], json!(["10.2.0.0/24"]));
+}
+
+#[test]
 fn a_file_with_nothing_to_convert_is_refused_in_a_sentence() {
     let pool =
         "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: p}\nspec: {addresses: [10.0.0.0/24]}\n";

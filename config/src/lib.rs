@@ -1,8 +1,9 @@
 //! Turns all configuration resources of a moment into one checked [`Config`], or says which object is wrong, in which
 //! field, and what would be right there.
 //!
-//! Parsing happens once, here: behind this crate no string is parsed and no reference is looked up again. Resources
-//! and legacy configuration (`configInline` in Helm values, the ConfigMap `config`) become the same [`Config`].
+//! Parsing happens once, here: behind this crate no string is parsed and no reference is looked up again. Resources,
+//! lists of them in Helm values, and legacy configuration (`configInline`, the ConfigMap `config`) become the same
+//! [`Config`].
 //!
 //! ```
 //! use ferrolb_config::{Resources, legacy};
@@ -30,6 +31,7 @@ pub mod recorded;
 mod resource;
 mod selection;
 mod selectors;
+pub mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -29,6 +29,8 @@ pub struct Origin {
 enum Form {
     /// As a custom resource of its own.
     Resource,
+    /// As the entry at `path` of a list of Helm values, with the fields of the custom resource.
+    Entry { path: String },
     /// As the part of legacy configuration at `path`.
     Legacy { path: String, naming: Naming },
 }
@@ -57,6 +59,11 @@ impl Origin {
         Self { object, form: Form::Legacy { path: path.into(), naming: Naming::Written(written.into()) } }
     }
 
+    /// The entry at `path` of a list of Helm values that stands in `object`.
+    fn entry(object: ObjectRef, path: &str) -> Self {
+        Self { object, form: Form::Entry { path: path.to_owned() } }
+    }
+
     /// What a part of legacy configuration implies without naming it; see [`number_generated`].
     pub(crate) fn generated(object: ObjectRef, path: impl Into<String>) -> Self {
         Self { object, form: Form::Legacy { path: path.into(), naming: Naming::Generated } }
@@ -70,7 +77,7 @@ impl Origin {
     fn written(&self) -> Option<&str> {
         match &self.form {
             Form::Legacy { naming: Naming::Written(name), .. } => Some(name),
-            Form::Legacy { naming: Naming::Generated, .. } | Form::Resource => None,
+            Form::Legacy { naming: Naming::Generated, .. } | Form::Entry { .. } | Form::Resource => None,
         }
     }
 
@@ -78,6 +85,7 @@ impl Origin {
     pub fn problem(&self, field: &str, value: impl Into<String>, message: impl Into<String>) -> Problem {
         let field = match &self.form {
             Form::Resource => format!("spec.{field}"),
+            Form::Entry { path } => format!("{path}.{field}"),
             Form::Legacy { path, .. } => format!("{path}.{}", kebab(field)),
         };
         Problem::new(self.object.clone(), field, value, message)
@@ -94,7 +102,9 @@ impl Origin {
         message: impl Into<String>,
     ) -> Problem {
         match &self.form {
-            Form::Resource => self.problem(&format!("communities[{index}].{part}"), value, message),
+            Form::Resource | Form::Entry { .. } => {
+                self.problem(&format!("communities[{index}].{part}"), value, message)
+            }
             Form::Legacy { path, .. } => Problem::new(self.object.clone(), format!("{path}.{alias}"), value, message),
         }
     }
@@ -103,7 +113,7 @@ impl Origin {
     fn name_field(&self) -> String {
         match &self.form {
             Form::Resource => "metadata.name".to_owned(),
-            Form::Legacy { path, .. } => format!("{path}.name"),
+            Form::Legacy { path, .. } | Form::Entry { path } => format!("{path}.name"),
         }
     }
 }
@@ -112,7 +122,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.form {
             Form::Resource => write!(f, "{}", self.object),
-            Form::Legacy { path, .. } => write!(f, "{path} of {}", self.object),
+            Form::Legacy { path, .. } | Form::Entry { path } => write!(f, "{path} of {}", self.object),
         }
     }
 }
@@ -224,6 +234,22 @@ impl Resources {
         self.secrets.extend(secrets);
         self.nodes.extend(nodes);
         self.problems.extend(problems);
+    }
+
+    /// The same as the entry at `path` of a list of Helm values that stands in `object`.
+    pub(crate) fn written_in(mut self, object: &ObjectRef, path: &str) -> Self {
+        fn place<S>(list: &mut [Resource<S>], object: &ObjectRef, path: &str) {
+            for resource in list {
+                resource.origin = Origin::entry(object.clone(), path);
+            }
+        }
+        place(&mut self.pools, object, path);
+        place(&mut self.l2_advertisements, object, path);
+        place(&mut self.bgp_advertisements, object, path);
+        place(&mut self.bgp_peers, object, path);
+        place(&mut self.communities, object, path);
+        place(&mut self.bfd_profiles, object, path);
+        self
     }
 
     /// Takes out what was made of this object; nothing where there is no such object.

@@ -1,15 +1,50 @@
 #!/bin/bash
-# Gets the Kubernetes programs that the API server tier runs: etcd, kube-apiserver and kubectl.
+# Gets the Kubernetes programs that the API server tier runs: etcd, kube-apiserver and kubectl; `get.sh helm`: Helm.
 # Prints the folder that holds them on stdout, progress on stderr.
 #
 # KUBEBUILDER_ASSETS=DIR with the three programs in it is used as it is. Otherwise they are built once
-# through the Go module proxy (about six minutes on two cores) and kept per user and version.
+# through the Go module proxy (about six minutes on two cores, Helm two more) and kept per user and version.
 #
 # Exit code 3: there is no Go compiler to build them with; what needs them is to be skipped.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 say() { echo "kubernetes: $*" >&2; }
+
+cache=${FERROLB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ferrolb}
+need_go() {
+  command -v go >/dev/null || { say "go is missing (1.26 or newer): install it$1"; exit 3; }
+}
+version() { awk -v module="$1" '$1 == "require" && $2 == module { print $3 } $1 == module && $2 ~ /^v/ { print $2 }' "$2" | head -1; }
+kubernetes=$(version k8s.io/kubernetes apiserver/go.mod)
+IFS=. read -r major minor _ <<<"${kubernetes#v}"
+
+helm=v3.19.0
+if [[ ${1:-} == helm ]]; then
+  folder=$cache/helm-$helm
+  if [[ -x $folder/helm ]]; then echo "$folder"; exit 0; fi
+  need_go ""
+  mkdir -p "$folder"
+  exec 9>"$folder/.lock"
+  flock 9
+  if [[ ! -x $folder/helm ]]; then
+    say "building helm $helm once into $folder (about two minutes on two cores)"
+    begin=$SECONDS
+    module=helm.sh/helm/v3
+    stamp="-X $module/internal/version.version=$helm"
+    # What `helm template` takes the cluster for, where it asks none.
+    for package in chartutil lint/rules; do
+      stamp+=" -X $module/pkg/$package.k8sVersionMajor=$major -X $module/pkg/$package.k8sVersionMinor=$minor"
+    done
+    # Installed beside its place and moved there, so that it is whole or absent.
+    GOBIN=$folder/.building CGO_ENABLED=0 go install -trimpath -ldflags "-s -w $stamp" "$module/cmd/helm@$helm" >&2
+    mv "$folder/.building/helm" "$folder/helm"
+    rmdir "$folder/.building"
+    say "helm built in $((SECONDS - begin)) s"
+  fi
+  echo "$folder"
+  exit 0
+fi
 
 programs=(etcd kube-apiserver kubectl)
 complete() {
@@ -23,13 +58,11 @@ if [[ -n ${KUBEBUILDER_ASSETS:-} ]]; then
   exit 0
 fi
 
-version() { awk -v module="$1" '$1 == "require" && $2 == module { print $3 } $1 == module && $2 ~ /^v/ { print $2 }' "$2" | head -1; }
-kubernetes=$(version k8s.io/kubernetes apiserver/go.mod)
 etcd=$(version go.etcd.io/etcd/server/v3 etcd/go.mod)
-folder=${FERROLB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ferrolb}/kubernetes-$kubernetes-etcd-$etcd
+folder=$cache/kubernetes-$kubernetes-etcd-$etcd
 if complete "$folder"; then echo "$folder"; exit 0; fi
 
-command -v go >/dev/null || { say "go is missing (1.26 or newer): install it, or set KUBEBUILDER_ASSETS"; exit 3; }
+need_go ", or set KUBEBUILDER_ASSETS"
 
 mkdir -p "$folder"
 exec 9>"$folder/.lock"
@@ -42,7 +75,6 @@ build() { # module folder, package, program, linker flags
   mv "$folder/.$3" "$folder/$3"
   say "$3 built in $((SECONDS - begin)) s"
 }
-IFS=. read -r major minor _ <<<"${kubernetes#v}"
 base=k8s.io/component-base/version
 stamp="-X $base.gitVersion=$kubernetes -X $base.gitMajor=$major -X $base.gitMinor=$minor"
 say "building $kubernetes and etcd $etcd once into $folder (about six minutes on two cores)"

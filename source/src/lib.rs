@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cluster::{Cluster, Skipped};
 pub use object::{
-    Age, ClusterIps, Endpoint, Family, FamilyPolicy, Node, ObjectKey, Port, Service, TrafficPolicy, Version, ingress,
+    Age, ClusterIps, Endpoint, Families, Family, FamilyPolicy, Node, ObjectKey, Port, Service, TrafficPolicy, Version, ingress,
     project_endpoints,
 };
 use thiserror::Error;

@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::{SmallVec, smallvec};
 
 /// Namespace and name of a namespaced object; prints as `namespace/name`. Copies share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +102,9 @@ impl fmt::Display for Family {
     }
 }
 
+/// The families of one Service: one or two.
+pub type Families = SmallVec<[Family; 2]>;
+
 /// `spec.ipFamilyPolicy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum FamilyPolicy {
@@ -169,9 +173,9 @@ pub struct Service {
     /// `spec.clusterIPs` as written.
     pub cluster_ips: Vec<IpAddr>,
     /// The families of its cluster IPs; empty while it has none.
-    pub cluster_families: Vec<Family>,
+    pub cluster_families: Families,
     /// `spec.ipFamilies`.
-    pub families: Vec<Family>,
+    pub families: Families,
     /// `spec.ipFamilyPolicy`.
     pub family_policy: FamilyPolicy,
     /// `spec.externalTrafficPolicy`.
@@ -208,7 +212,7 @@ impl Service {
     pub fn project(service: &core::Service, age: Age, cluster_ips: ClusterIps) -> Self {
         let nothing = core::ServiceSpec::default();
         let spec = service.spec.as_ref().unwrap_or(&nothing);
-        let families = exactly(spec.ip_families.as_deref().unwrap_or_default(), |name| family(name));
+        let families: Families = spec.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
         let family_policy = match spec.ip_family_policy.as_deref() {
             Some("PreferDualStack") => FamilyPolicy::PreferDualStack,
             Some("RequireDualStack") => FamilyPolicy::RequireDualStack,
@@ -300,14 +304,14 @@ fn family(name: &str) -> Option<Family> {
     }
 }
 
-fn defaulted(families: &[Family], policy: FamilyPolicy) -> Vec<Family> {
+fn defaulted(families: &[Family], policy: FamilyPolicy) -> Families {
     let first = families.first().copied().unwrap_or(Family::V4);
     match (policy, families) {
-        (FamilyPolicy::SingleStack, _) | (FamilyPolicy::PreferDualStack, [_]) => vec![first],
-        (_, [_, _, ..]) => families.to_vec(),
+        (FamilyPolicy::SingleStack, _) | (FamilyPolicy::PreferDualStack, [_]) => smallvec![first],
+        (_, [_, _, ..]) => families.into(),
         (FamilyPolicy::RequireDualStack | FamilyPolicy::PreferDualStack, _) => match first {
-            Family::V4 => vec![Family::V4, Family::V6],
-            Family::V6 => vec![Family::V6, Family::V4],
+            Family::V4 => smallvec![Family::V4, Family::V6],
+            Family::V6 => smallvec![Family::V6, Family::V4],
         },
     }
 }
@@ -390,19 +394,19 @@ mod tests {
     #[test]
     fn families_come_from_the_cluster_ips() {
         let dual = service("spec: {clusterIPs: [fd00::1, 10.0.0.1]}", ClusterIps::AsWritten);
-        assert_eq!(dual.cluster_families, [Family::V6, Family::V4]);
-        assert_eq!(dual.families, [Family::V6, Family::V4]);
+        assert_eq!(dual.cluster_families.as_slice(), [Family::V6, Family::V4]);
+        assert_eq!(dual.families.as_slice(), [Family::V6, Family::V4]);
         let old = service("spec: {clusterIP: 10.0.0.1}", ClusterIps::AsWritten);
-        assert_eq!(old.cluster_families, [Family::V4]);
+        assert_eq!(old.cluster_families.as_slice(), [Family::V4]);
         assert!(service("spec: {clusterIP: None}", ClusterIps::Defaulted).cluster_families.is_empty());
     }
 
     #[test]
     fn without_an_api_server_open_cluster_ips_are_what_it_would_choose() {
         let families = |yaml: &str| service(yaml, ClusterIps::Defaulted).cluster_families;
-        assert_eq!(families("spec: {type: LoadBalancer}"), [Family::V4]);
-        assert_eq!(families("spec: {ipFamilies: [IPv6]}"), [Family::V6]);
-        assert_eq!(families("spec: {ipFamilyPolicy: RequireDualStack}"), [Family::V4, Family::V6]);
+        assert_eq!(families("spec: {type: LoadBalancer}").as_slice(), [Family::V4]);
+        assert_eq!(families("spec: {ipFamilies: [IPv6]}").as_slice(), [Family::V6]);
+        assert_eq!(families("spec: {ipFamilyPolicy: RequireDualStack}").as_slice(), [Family::V4, Family::V6]);
         assert!(service("spec: {type: LoadBalancer}", ClusterIps::AsWritten).cluster_families.is_empty());
     }
 

@@ -357,28 +357,30 @@ async fn a_new_file_counts_only_when_its_writer_has_closed_it() {
 
 #[tokio::test]
 async fn configuration_that_is_none_any_more_has_been_damaged() {
-    let map = |text: &str| {
-        format!(
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: config, namespace: metallb-system}}\ndata: {{config: '{text}'}}\n"
-        )
+    let map = |text: &str, values: &str| {
+        let head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config, namespace: metallb-system}\n";
+        format!("{head}data: {{config: '{text}', values: '{values}'}}\n")
     };
+    let lists = "{ipAddressPools: [{name: c, addresses: [10.0.2.0/24]}]}";
     let good = "{address-pools: [{name: a, protocol: layer2, addresses: [10.0.0.0/24]}]}";
     let folder = directory(&[
-        ("map.yaml", &map(good)),
+        ("map.yaml", &map(good, lists)),
         ("values.yaml", "configInline: {address-pools: [{name: b, protocol: layer2, addresses: [10.0.1.0/24]}]}"),
     ]);
     let path = folder.path().to_owned();
     let mut followed = Followed::new(folder);
     for (name, wrong) in [
-        ("map.yaml", map(&good.replace("address-pools", "adress-pools"))),
-        ("map.yaml", map("{address-pools: [}")),
+        ("map.yaml", map(&good.replace("address-pools", "adress-pools"), lists)),
+        ("map.yaml", map("{address-pools: [}", lists)),
         ("values.yaml", "configinline: {}".to_owned()),
         ("values.yaml", "nonsense: {}".to_owned()),
+        ("map.yaml", map(good, "[]")),
+        ("map.yaml", map(good, "ipAddressPools: {")),
     ] {
         let before = fs::read_to_string(path.join(name)).unwrap();
         write(&path, name, &wrong);
         let cluster = followed.until("saw the damage", |cluster| !cluster.is_complete_for_allocation()).await;
-        assert_eq!(cluster.resources.pools.len(), 2, "{wrong}");
+        assert_eq!(cluster.resources.pools.len(), 3, "{wrong}");
         write(&path, name, &before);
         followed.until("saw it mended", Cluster::is_complete_for_allocation).await;
     }

@@ -14,9 +14,14 @@ use walk::Walk;
 
 use crate::problem::{ObjectRef, Problem};
 use crate::resource::Resources;
+use crate::values::{LISTS, from_lists};
 
 /// Top-level keys of Helm values: those of the chart, and those that charts of `MetalLB` have or once had.
-pub const VALUES_KEYS: [&str; 18] = [
+pub const VALUES_KEYS: [&str; 25] = [
+    "bfdProfiles",
+    "bgpAdvertisements",
+    "bgpPeers",
+    "communities",
     "configInline",
     "controller",
     "crds",
@@ -25,8 +30,11 @@ pub const VALUES_KEYS: [&str; 18] = [
     "frrk8s",
     "fullnameOverride",
     "global",
+    "grafana",
     "image",
     "imagePullSecrets",
+    "ipAddressPools",
+    "l2Advertisements",
     "loadBalancerClass",
     "nameOverride",
     "networkpolicies",
@@ -38,7 +46,8 @@ pub const VALUES_KEYS: [&str; 18] = [
 ];
 
 /// What a message names of [`VALUES_KEYS`]: the ones that somebody may have meant.
-const COMMON_VALUES_KEYS: [&str; 5] = ["configInline", "controller", "loadBalancerClass", "prometheus", "speaker"];
+const COMMON_VALUES_KEYS: [&str; 6] =
+    ["configInline", "controller", "ipAddressPools", "l2Advertisements", "loadBalancerClass", "speaker"];
 
 /// What the advertisement of a pool whose protocol is layer2 is named, with a number behind it as in `MetalLB`'s own
 /// converter.
@@ -51,10 +60,12 @@ pub(crate) const GENERATED_PEER: &str = "peer";
 pub(crate) const GENERATED_COMMUNITY: &str = "communities";
 
 const CONFIG_KEYS: [&str; 4] = ["address-pools", "peers", "bgp-communities", "bfd-profiles"];
+
 /// Whether a mapping without `apiVersion` can only be Helm values.
 pub fn is_values(document: &Value) -> bool {
     let Value::Object(map) = document else { return false };
-    map.contains_key("configInline") || (!map.is_empty() && map.keys().all(|key| VALUES_KEYS.contains(&key.as_str())))
+    let certain = |key: &String| key == "configInline" || LISTS.iter().any(|(list, _)| list == key);
+    map.keys().any(certain) || (!map.is_empty() && map.keys().all(|key| VALUES_KEYS.contains(&key.as_str())))
 }
 
 /// Whether a mapping is what stands below `configInline`, without that key.
@@ -68,7 +79,8 @@ pub fn mentions_known_key(text: &str) -> bool {
     CONFIG_KEYS.iter().any(|key| text.lines().any(|line| line.trim_end().trim_end_matches(':').starts_with(key)))
 }
 
-/// Converts the `configInline` of Helm values that stand in `file`; values without it are no configuration at all.
+/// Converts the `configInline` and the [lists](crate::values) of Helm values that stand in `file`; values without them are
+/// no configuration at all.
 ///
 /// # Errors
 /// Every key that is unknown and every value of a wrong type.
@@ -77,6 +89,7 @@ pub fn from_values(values: &Value, file: &str) -> Result<Resources, Vec<Problem>
     let Value::Object(map) = values else {
         return Err(vec![Problem::new(object, "", "", "Helm values are a mapping with the key configInline")]);
     };
+    let lists = from_lists(map, &object);
     let mut walk = Walk::new(object);
     for key in map.keys().filter(|key| !VALUES_KEYS.contains(&key.as_str())) {
         let known = COMMON_VALUES_KEYS.join(", ");
@@ -86,7 +99,15 @@ pub fn from_values(values: &Value, file: &str) -> Result<Resources, Vec<Problem>
     if let Some(inline) = map.get("configInline") {
         walk.config("configInline", inline);
     }
-    walk.finish()
+    match (walk.finish(), lists) {
+        (Ok(mut resources), Ok(lists)) => {
+            resources.extend(lists);
+            Ok(resources)
+        }
+        (Err(problems), Ok(lists)) => Err(problems.into_iter().chain(lists.problems).collect()),
+        (Ok(resources), Err(problems)) => Err(resources.problems.into_iter().chain(problems).collect()),
+        (Err(problems), Err(more)) => Err(problems.into_iter().chain(more).collect()),
+    }
 }
 
 /// Converts the inner YAML (what stands below `configInline`, or under the key `config` of the ConfigMap `object`).
@@ -104,12 +125,15 @@ pub fn from_config(config: &Value, object: ObjectRef, path: &str) -> Result<Reso
 /// # Errors
 /// It is no YAML, or it says what [`from_config`] refuses.
 pub fn from_config_map(text: &str, object: ObjectRef) -> Result<Resources, Vec<Problem>> {
-    // Through YAML's own value first: it refuses a key that stands twice.
-    let config = serde_yaml::from_str(text).and_then(|value: serde_yaml::Value| serde_yaml::from_value::<Value>(value));
-    match config {
+    match yaml(text) {
         Ok(config) => from_config(&config, object, "data.config"),
         Err(error) => Err(vec![Problem::new(object, "data.config", "", format!("is no YAML: {error}"))]),
     }
+}
+
+/// A text as YAML, through YAML's own value: that refuses a key that stands twice.
+pub(crate) fn yaml(text: &str) -> Result<Value, serde_yaml::Error> {
+    serde_yaml::from_str(text).and_then(serde_yaml::from_value)
 }
 
 /// The name of a resource made from a legacy one: a DNS subdomain (RFC 1123 section 2.1) that begins with a letter and

@@ -3,7 +3,7 @@
 //! It never waits: it says which [`Job`] comes next and is told how each went.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
@@ -400,12 +400,19 @@ impl Desk {
     }
 }
 
+/// Shared by thousands of events that wait.
+static SERVICE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("Service"));
+
 fn told(key: &ObjectKey, notice: Notice) -> Event {
     Event {
         event_type: notice.event_type,
         reason: notice.reason,
         message: notice.message,
-        object: ObjectRef::new("Service", &*key.namespace, &*key.name),
+        object: ObjectRef {
+            kind: Arc::clone(&SERVICE),
+            namespace: Arc::clone(&key.namespace),
+            name: Arc::clone(&key.name),
+        },
         source: COMPONENT,
     }
 }

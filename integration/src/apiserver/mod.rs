@@ -45,5 +45,5 @@ pub use self::error::Error;
 pub(crate) use self::folder::remove_after_stdin;
 pub use self::process::Process;
 pub(crate) use self::process::become_tethered;
-pub use self::programs::available;
+pub use self::programs::{available, helm};
 pub use self::webhooks::{call_conversion_at, call_webhooks_at, loopback_service};

@@ -1,4 +1,4 @@
-//! Where etcd, kube-apiserver and kubectl are.
+//! Where etcd, kube-apiserver, kubectl and helm are.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,14 +16,27 @@ const CANNOT: i32 = 3;
 /// # Errors
 /// [`Error::Programs`] when the build fails: that is no reason to skip.
 pub fn available() -> Result<Option<PathBuf>, Error> {
+    get(&[], "no API server")
+}
+
+/// The program `helm`, in the same way.
+///
+/// # Errors
+/// [`Error::Programs`] when the build fails: that is no reason to skip.
+pub fn helm() -> Result<Option<PathBuf>, Error> {
+    Ok(get(&["helm"], "no Helm")?.map(|folder| folder.join("helm")))
+}
+
+fn get(what: &[&str], without: &str) -> Result<Option<PathBuf>, Error> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes/get.sh");
     let output = Command::new(&script)
+        .args(what)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .map_err(system(format!("run {}", script.display())))?;
     if output.status.code() == Some(CANNOT) {
-        say("skipped: no API server, for the reason above");
+        say(&format!("skipped: {without}, for the reason above"));
         return Ok(None);
     }
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ferrolb_api::annotations::ALLOCATED_FROM_POOL;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
+use ferrolb_config::values::ConfigMapText;
 use ferrolb_config::{Labels, ObjectRef, Problem, Resources, UnknownFields, is_configuration, legacy, read, typed};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -221,7 +222,7 @@ impl Reader<'_> {
 
     /// Names become parts of file names, so they have to be what an API server would take.
     fn wrong_name(&self, object: &ObjectRef, document: &Value) -> Option<Problem> {
-        let longest = if object.kind == "Service" { 63 } else { 253 };
+        let longest = if &*object.kind == "Service" { 63 } else { 253 };
         for (field, text, longest) in [("name", &object.name, longest), ("namespace", &object.namespace, 63)] {
             let there =
                 document.get("metadata").and_then(|metadata| metadata.get(field)).filter(|value| !value.is_null());
@@ -269,14 +270,17 @@ impl Reader<'_> {
         })
     }
 
-    /// The ConfigMap `config` with the key `config` is configuration of old, unless it is somebody else's.
+    /// The ConfigMap `config` is configuration of the chart or of old, unless it is somebody else's.
     fn config_map(&self, object: ObjectRef, document: &Value) -> Item {
-        let text = document.pointer("/data/config").and_then(Value::as_str).filter(|_| object.name == "config");
-        let Some(text) = text else { return self.skipped(object, "not read: no configuration of ferrolb") };
-        let certain = legacy::mentions_known_key(text);
-        match legacy::from_config_map(text, object.clone()) {
+        let ours = &*object.name == "config";
+        let under = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).filter(|_| ours);
+        let text = ConfigMapText { config: under("/data/config"), values: under("/data/values") };
+        if text.is_empty() {
+            return self.skipped(object, "not read: no configuration of ferrolb");
+        }
+        match text.read(&object) {
             Ok(resources) => self.item(object, Content::Config(Box::new(resources))),
-            Err(problems) if certain => self.several(problems),
+            Err(problems) if text.is_certain() => self.several(problems),
             Err(problems) => match problems.into_iter().next() {
                 Some(problem) => self.item(object, Content::Suspect(Box::new(problem))),
                 None => self.item(object, Content::Nothing),
@@ -287,7 +291,7 @@ impl Reader<'_> {
 
 fn in_default_namespace(mut object: ObjectRef) -> ObjectRef {
     if object.namespace.is_empty() {
-        "default".clone_into(&mut object.namespace);
+        object.namespace = "default".into();
     }
     object
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ferrolb_api::{v1beta1, v1beta2};
-use ferrolb_config::{ObjectRef, Problem, Resources, SecretFacts, UnknownFields, legacy, read};
+use ferrolb_config::values::ConfigMapText;
+use ferrolb_config::{ObjectRef, Problem, Resources, SecretFacts, UnknownFields, read};
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{ApiResource, DynamicObject, ObjectMeta};
 
@@ -28,7 +29,7 @@ pub(super) enum Kind {
     EndpointSlice,
     Node,
     Namespace,
-    /// Configuration of old.
+    /// Configuration of the chart, and of old.
     ConfigMap,
     /// For passwords of BGP peers.
     Secret,
@@ -160,10 +161,12 @@ pub(super) fn custom(resource: &ApiResource, object: &DynamicObject) -> Stored {
 
 /// The ConfigMap `config`, which may be somebody else's.
 pub(super) fn config_map(map: &core::ConfigMap) -> Option<Stored> {
-    let text = map.data.as_ref()?.get("config")?;
+    let data = map.data.as_ref()?;
+    let under = |key: &str| data.get(key).map(String::as_str);
+    let text = ConfigMapText { config: under("config"), values: under("values") };
     let reference = reference("ConfigMap", &map.metadata);
-    let read = legacy::from_config_map(text, reference.clone());
-    if read.is_err() && !legacy::mentions_known_key(text) {
+    let read = text.read(&reference);
+    if text.is_empty() || (read.is_err() && !text.is_certain()) {
         return None;
     }
     Some(configured(reference, &map.metadata, read, None))
@@ -201,4 +204,39 @@ fn configured(
 
 pub(super) fn key(metadata: &ObjectMeta) -> ObjectKey {
     ObjectKey::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(data: &str) -> Option<Configured> {
+        let text = format!("{{metadata: {{namespace: lb, name: config}}, data: {{{data}}}}}");
+        let stored = config_map(&serde_yaml::from_str(&text).unwrap())?;
+        let Stored::Config(configured) = stored else { panic!("{stored:?}") };
+        Some(*configured)
+    }
+
+    #[test]
+    fn the_map_of_the_chart_holds_legacy_configuration_and_lists_of_resources() {
+        let both = read(
+            "config: 'address-pools: [{name: a, protocol: layer2, addresses: [10.0.0.0/24]}]', \
+             values: 'ipAddressPools: [{name: b, addresses: [10.0.1.0/24]}]'",
+        );
+        let pools: Vec<_> = both.unwrap().resources.pools.into_iter().map(|pool| pool.name).collect();
+        assert_eq!(pools, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_map_of_somebody_else_is_nothing_and_a_wrong_one_of_ours_is_a_problem() {
+        for foreign in ["", "other: text", "config: 'log: debug'", "values: 'log: debug'", "config: '['"] {
+            assert_eq!(read(foreign), None, "{foreign}");
+        }
+        for wrong in ["values: 'ipAddressPools: 5'", "values: 'bgpPeers: ['", "config: 'address-pools: 5'"] {
+            let configured = read(wrong).unwrap();
+            assert_eq!(configured.problems.len(), 1, "{wrong}");
+            assert_eq!(configured.problems[0].object, configured.object, "{wrong}");
+            assert_eq!(configured.resources, Resources::default(), "{wrong}");
+        }
+    }
 }

@@ -15,12 +15,8 @@ use std::sync::Arc;
 use ferrolb_config::{Config, Interfaces};
 use ferrolb_gossip::{NodeName, rank};
 use ferrolb_source::{ObjectKey, Service};
-<<<<<<< HEAD
 use serde::{Deserialize, Serialize};
-=======
-use serde::Serialize;
 use smallvec::SmallVec;
->>>>>>> l2
 
 pub use election::{Cause, Strategy, Upgrade};
 pub use explain::{Explanation, NodeVerdict, explain};

@@ -12,12 +12,8 @@ use std::time::{Duration, Instant};
 
 use ferrolb_config::{Class, Interfaces, ObjectRef, Problem};
 use ferrolb_l2::driver::Observed;
-<<<<<<< HEAD
 use ferrolb_source::{ConfigurationState, Event, EventType, KernelSetting, ObjectKey, Writer};
-=======
-use ferrolb_source::{ConfigurationState, Event, EventType, ObjectKey, Writer};
 use smallvec::SmallVec;
->>>>>>> l2
 use tokio_util::task::TaskTracker;
 
 use self::conflicts::Conflicts;

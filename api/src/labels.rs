@@ -26,3 +26,7 @@ pub const BGP_STATUS_PREFIX: &str = "bgp-";
 pub const CONDITION_POOLS: &str = "poolReconcilerValid";
 /// Type of a speaker's condition in its `ConfigurationState`.
 pub const CONDITION_CONFIG: &str = "configReconcilerValid";
+
+/// Type of the condition of a speaker's ConfigurationState that tells of settings of the node's kernel. It says nothing
+/// about the configuration, so the state's result stays what it is without it.
+pub const CONDITION_KERNEL: &str = "kernelSettingsValid";

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A sorted map of strings in one piece of memory, for few entries: looking one up is cheap, adding one is not.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -67,6 +67,12 @@ impl SmallMap {
 
     fn place(&self, key: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(other, _)| (**other).cmp(key))
+    }
+}
+
+impl Serialize for SmallMap {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 
@@ -139,8 +145,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_as_a_map() {
+    fn it_is_read_and_written_as_a_map() {
         let read: SmallMap = serde_json::from_str(r#"{"b": "1", "a": "2"}"#).unwrap();
         assert_eq!(read, map(&[("a", "2"), ("b", "1")]));
+        assert_eq!(serde_json::to_string(&read).unwrap(), r#"{"a":"2","b":"1"}"#);
     }
 }

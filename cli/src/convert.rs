@@ -87,7 +87,7 @@ impl Conversion<'_> {
                 return Err(Failure::BadInput(message));
             }
             if self.namespace.is_none() && !object.namespace.is_empty() {
-                self.namespace = Some(object.namespace.clone());
+                self.namespace = Some(object.namespace.to_string());
             }
             text.read(&object)
         } else if !version.is_empty() {

@@ -6,5 +6,6 @@ pub mod layer2;
 pub mod offline;
 mod output;
 pub mod pools;
+pub mod replay;
 
 pub use output::{Failure, Format, Printer};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrolb_cli::{Failure, Format, Printer, ask, convert, layer2, offline, pools};
+use ferrolb_cli::{Failure, Format, Printer, ask, convert, layer2, offline, pools, replay};
 use ferrolb_speaker::admin::DEFAULT_PATH;
 use ferrolb_speaker::plan::Options;
 use ferrolb_speaker::{PartitionPolicy, Strategy};
@@ -80,6 +80,14 @@ enum Command {
         #[arg(long)]
         ignore_exclude_lb: bool,
     },
+    /// Play back what a speaker recorded with --record: 1 where this build decides otherwise.
+    Replay {
+        /// The folder with the record.
+        path: PathBuf,
+        /// Only what follows differently, and what is missing.
+        #[arg(long)]
+        differences: bool,
+    },
     /// Turn legacy values, configInline or the ConfigMap `config` into resources.
     Convert {
         /// The file.
@@ -122,6 +130,7 @@ fn run(Cli { output, namespace, socket, command }: Cli) -> Result<(), Failure> {
             };
             offline::plan(&path, namespace.as_deref(), &node, members.as_deref(), options, printer)
         }
+        Command::Replay { path, differences } => replay::replay(&path, differences, printer),
         Command::Convert { file } => convert::convert(&file, namespace.as_deref(), printer),
     }
 }

@@ -33,11 +33,11 @@ fn is_same(known: &Problem, problem: &Problem) -> bool {
 /// # Errors
 /// The sentence that says who needs it.
 pub fn deletion(resources: &Resources, object: &ObjectRef) -> Result<(), Box<Problem>> {
-    if object.kind != "BFDProfile" {
+    if &*object.kind != "BFDProfile" {
         return Ok(());
     }
     // Of two places that define it one may go.
-    let mut places = resources.bfd_profiles.iter().filter(|profile| profile.name == object.name);
+    let mut places = resources.bfd_profiles.iter().filter(|profile| *profile.name == *object.name);
     if places.any(|profile| profile.origin.object != *object) {
         return Ok(());
     }

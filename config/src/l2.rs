@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferrolb_api::v1beta1::{IPAddressPoolSpec, L2AdvertisementSpec};
+use serde::{Deserialize, Serialize};
 
 use crate::pools::Pool;
 use crate::problem::Problem;
@@ -45,7 +46,8 @@ impl L2Advertisement {
 }
 
 /// Interfaces to announce on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Interfaces {
     /// Every one that can.
     All,

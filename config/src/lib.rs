@@ -27,6 +27,7 @@ pub mod legacy;
 mod pools;
 mod problem;
 mod read;
+pub mod recorded;
 mod resource;
 mod selection;
 mod selectors;

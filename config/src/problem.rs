@@ -1,25 +1,26 @@
 //! What is wrong with which object, said so that one knows what to type instead.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::selectors::Selector;
 
-/// An object as its owner knows it: kind, namespace (empty where there is none), name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// An object as its owner knows it: kind, namespace (empty where there is none), name. Copies share the text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// For example `IPAddressPool`; `Values` for Helm values, `File` for a file that is no object yet.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// Empty for cluster-scoped objects and where none is given.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Of a file: its path below the directory.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl ObjectRef {
     /// An object reference from its parts.
-    pub fn new(kind: impl Into<String>, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(kind: impl Into<Arc<str>>, namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { kind: kind.into(), namespace: namespace.into(), name: name.into() }
     }
 }
@@ -32,7 +33,8 @@ impl fmt::Display for ObjectRef {
 }
 
 /// Whether a thing is wrong or only not there yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Class {
     /// Wrong by itself: the configuration is refused and the last good one stays.
     Invalid,
@@ -42,7 +44,8 @@ pub enum Class {
 }
 
 /// Who is hindered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Scope {
     /// Controller and speakers.
     Allocation,

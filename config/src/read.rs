@@ -137,7 +137,7 @@ impl Reader<'_> {
             }
         };
         let origin = Origin::resource(&self.object.kind, &self.object.namespace, &self.object.name);
-        Some(Resource { origin, name: self.object.name.clone(), labels, spec })
+        Some(Resource { origin, name: self.object.name.to_string(), labels, spec })
     }
 
     fn labels(&mut self) -> Labels {
@@ -209,7 +209,7 @@ impl Reader<'_> {
                 self.wrong(part, "", "every value must be a text; write numbers in quotes");
             }
         }
-        self.resources.secrets.insert(self.object.name.clone(), facts);
+        self.resources.secrets.insert(self.object.name.to_string(), facts);
     }
 }
 

@@ -9,11 +9,14 @@ use ferrolb_api::v1beta1::{
 };
 use ferrolb_api::v1beta2::BGPPeerSpec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::problem::{ObjectRef, Problem};
+use crate::recorded;
 use crate::selectors::Labels;
 
 /// Where a resource was written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// The object that the user knows: a custom resource, or the values or ConfigMap that a pool stands in.
     pub object: ObjectRef,
@@ -21,7 +24,8 @@ pub struct Origin {
 }
 
 /// How it was written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 enum Form {
     /// As a custom resource of its own.
     Resource,
@@ -32,7 +36,8 @@ enum Form {
 }
 
 /// Whose name a resource made from legacy configuration has.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 enum Naming {
     /// Made from what stands there.
     Written(String),
@@ -142,7 +147,7 @@ fn kebab(path: &str) -> String {
 }
 
 /// One resource and where it was written.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resource<S> {
     /// For problems.
     pub origin: Origin,
@@ -164,7 +169,8 @@ impl<S> fmt::Debug for Resource<S> {
 }
 
 /// What the configuration has to know of a Secret; never what it holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SecretFacts {
     /// `type`.
     pub secret_type: String,
@@ -177,8 +183,10 @@ impl SecretFacts {
     pub const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
 }
 
-/// All configuration resources of a moment, and what they refer to.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// All configuration resources of a moment, and what they refer to. Written as data they hold no password: only that
+/// there is one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Resources {
     /// Every `IPAddressPool`.
     pub pools: Vec<Resource<IPAddressPoolSpec>>,
@@ -187,6 +195,7 @@ pub struct Resources {
     /// Every `BGPAdvertisement`.
     pub bgp_advertisements: Vec<Resource<BGPAdvertisementSpec>>,
     /// Every `BGPPeer`, in its newest version.
+    #[serde(serialize_with = "recorded::peers")]
     pub bgp_peers: Vec<Resource<BGPPeerSpec>>,
     /// Every `Community`.
     pub communities: Vec<Resource<CommunitySpec>>,
@@ -197,6 +206,7 @@ pub struct Resources {
     /// Labels of all nodes by name. Empty: not known, so any two sets of nodes may have one in common.
     pub nodes: BTreeMap<String, Labels>,
     /// What was already wrong before any resource could be made of it.
+    #[serde(with = "recorded::problems")]
     pub problems: Vec<Problem>,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ferrolb_api::{LabelSelector, SmallMap};
+use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
 use crate::resource::Origin;
@@ -11,16 +12,17 @@ use crate::resource::Origin;
 pub type Labels = SmallMap;
 
 /// A label selector: every requirement has to hold; one without requirements matches everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Selector(Vec<Requirement>);
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Requirement {
     key: String,
     test: Test,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 enum Test {
     In(BTreeSet<String>),
     NotIn(BTreeSet<String>),

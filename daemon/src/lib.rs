@@ -6,6 +6,7 @@ mod guard;
 mod http;
 mod life;
 mod logging;
+mod memory;
 mod observed;
 pub mod server;
 mod shutdown;

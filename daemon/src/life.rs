@@ -26,6 +26,7 @@ where
     E: From<RuntimeError>,
     F: Future<Output = Result<(), E>>,
 {
+    crate::memory::be_frugal();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().map_err(RuntimeError)?;
     let result = runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Follows the kernel's links by rtnetlink (`rtnetlink(7)`).
+//! Follows the kernel's links by rtnetlink (`rtnetlink(7)`), and asks for neighbours.
 //!
 //! ```text
 //!   connect ──> dump ──> follow notifications ──┐
@@ -12,6 +12,7 @@
 //! worst repeats what it said.
 
 mod message;
+mod neighbours;
 
 use std::io;
 use std::pin::pin;
@@ -29,6 +30,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::neighbours::{Neighbour, NeighbourError, neighbours};
 use crate::links::Links;
 
 /// What is subscribed to.

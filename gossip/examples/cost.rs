@@ -1,5 +1,6 @@
 //! What gossip costs a node when nothing happens, by the number of nodes, in virtual time: `cargo run --release -p
-//! ferrolb-gossip --example cost`. Processor time is that of the machine, without sockets; `NODES="3 16"` measures others.
+//! ferrolb-gossip --example cost`. Processor time is that of the machine, without sockets; `NODES="3 16"` measures others,
+//! `PROFILES="fast"` and `LOSS="0 5"` too.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench")]
 
@@ -11,8 +12,13 @@ use std::time::Duration;
 
 use crate::network::{Sim, secs};
 
-/// Virtual time that is measured, after as much again to settle.
+/// Virtual time that is measured.
 const TIME: Duration = secs(20);
+
+/// Before that: who has not met yet introduces itself, and in a large cluster two meet by chance only now and then.
+fn settling(nodes: u16) -> Duration {
+    Duration::from_millis(u64::from(nodes) * 300).max(TIME)
+}
 
 /// Processor time of this thread in nanoseconds.
 fn processor_time() -> u64 {
@@ -20,14 +26,18 @@ fn processor_time() -> u64 {
     text.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+fn words(name: &str, default: &str) -> Vec<String> {
+    let text = std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
 fn main() {
-    let nodes = std::env::var("NODES").unwrap_or_else(|_| "3 16 64 256".to_owned());
     println!("| profile | nodes | loss | packets/s | B/s, UDP payload | B/s with IPv4 and UDP headers | CPU |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for profile in ["default", "fast", "relaxed", "safe"] {
-        for loss in [0.0, 0.05] {
-            for count in nodes.split_whitespace().map(|count| count.parse().unwrap()) {
-                row(profile, loss, count);
+    for profile in words("PROFILES", "default fast relaxed safe") {
+        for loss in words("LOSS", "0 5") {
+            for count in words("NODES", "3 16 64 256") {
+                row(&profile, loss.parse::<f64>().unwrap() / 100.0, count.parse().unwrap());
             }
         }
     }
@@ -43,7 +53,7 @@ fn row(profile: &str, loss: f64, count: u16) {
         sim.tell(node, "0.1.0");
     }
     sim.loss = loss;
-    sim.run_for(TIME);
+    sim.run_for(settling(count));
     let sums = |sim: &Sim| (sim.total(|counters| counters.sent), sim.total(|counters| counters.sent_bytes));
     let (before, begin) = (sums(&sim), processor_time());
     sim.run_for(TIME);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::identity::cut;
 use crate::wire::extension;
 
@@ -18,7 +20,7 @@ const VERSION: u8 = 3;
 ///
 /// Everything here is decided by the node itself and believed by the others. A node of an earlier version that tells
 /// nothing has no facts; that is different from telling that it has no interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The interfaces on which the node could announce at this moment, by name, and their hardware addresses. At most
     /// [`Facts::MAX_INTERFACES`] with names of at most [`Facts::MAX_NAME_LEN`] bytes; others are not told.

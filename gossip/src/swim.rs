@@ -15,6 +15,7 @@ use crate::identity::{Identity, NodeName};
 use crate::notice::Notice;
 use crate::profile::Profile;
 use crate::seal::envelope::MAX_BODY;
+use crate::wire::READER;
 
 /// SWIM as we run it.
 pub(crate) type Swim = Foca<Identity, PostcardCodec, StdRng, Relay>;
@@ -22,8 +23,12 @@ pub(crate) type Swim = Foca<Identity, PostcardCodec, StdRng, Relay>;
 /// A member that went down is remembered for this long, so that old news cannot bring it back.
 const REMOVE_DOWN_AFTER: Duration = Duration::from_secs(3600);
 
-/// How often random members are asked who else there is; repair that the digests make all but superfluous.
-const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a random member is asked who else there is; repair that the digests make all but superfluous, and in a large
+/// cluster each answer is as long as a datagram may be.
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often members that are down are invited, should they be back and know nobody.
+const RECALL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// More news than one datagram of 1184 bytes can hold, and the inbox is emptied after each. A full inbox would lose news
 /// that the next digest repairs.
@@ -81,7 +86,16 @@ const RIDE_MAX: usize = 512;
 
 /// Hands news that came with foca's datagrams to the machine, which decides about them.
 pub(crate) struct Relay {
-    inbox: SyncSender<News>,
+    inbox: SyncSender<Relayed>,
+}
+
+/// What came with a datagram of foca that was accepted, so it was meant for the present life of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Relayed {
+    /// News.
+    News(News),
+    /// The sender reads [brief](crate::wire::Brief) datagrams.
+    Reader(Identity),
 }
 
 /// Newer news about the same replaces older.
@@ -105,13 +119,13 @@ fn foca_config(profile: &Profile) -> foca::Config {
         max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_BODY - 1),
         notify_down_members: true,
         periodic_announce: periodic(ANNOUNCE_INTERVAL, NonZeroUsize::MIN),
-        periodic_announce_to_down_members: periodic(ANNOUNCE_INTERVAL, NonZeroUsize::MIN.saturating_add(1)),
+        periodic_announce_to_down_members: periodic(RECALL_INTERVAL, NonZeroUsize::MIN.saturating_add(1)),
         periodic_gossip: periodic(profile.gossip_interval, profile.gossip_fanout),
     }
 }
 
 /// SWIM at its start, and where the news come out that its datagrams bring.
-pub(crate) fn new_swim(me: Identity, profile: &Profile, seed: u64) -> (Swim, Receiver<News>) {
+pub(crate) fn new_swim(me: Identity, profile: &Profile, seed: u64) -> (Swim, Receiver<Relayed>) {
     let (inbox, news) = sync_channel(INBOX);
     let (config, rng) = (foca_config(profile), StdRng::seed_from_u64(seed));
     (Swim::with_custom_broadcast(me, config, rng, PostcardCodec, Relay { inbox }), news)
@@ -185,13 +199,19 @@ impl BroadcastHandler<Identity> for Relay {
     type Error = Infallible;
 
     fn receive_item(&mut self, data: &[u8], sender: Option<&Identity>) -> Result<Option<About>, Infallible> {
-        let Some(news) = News::decode(data) else { return Ok(None) };
-        if sender.is_none() {
+        let Some(sender) = sender else {
             // Added by the machine itself, which found it to be news.
-            return Ok(Some(news.about()));
+            return Ok(News::decode(data).map(|news| news.about()));
+        };
+        let relayed = if *data == [READER] {
+            Some(Relayed::Reader(sender.clone()))
+        } else {
+            News::decode(data).map(Relayed::News)
+        };
+        if let Some(relayed) = relayed {
+            // When the inbox is full this is lost here and comes again with the next digest.
+            self.inbox.try_send(relayed).ok();
         }
-        // When the inbox is full this is lost here and comes again with the next digest.
-        self.inbox.try_send(news).ok();
         Ok(None)
     }
 }

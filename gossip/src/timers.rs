@@ -24,6 +24,13 @@ pub(crate) enum Task {
     Beat,
     /// See whether the one we watch was heard.
     Watch,
+    /// The one we watch did not answer at once, unless it was heard since.
+    Help {
+        /// Whom we watch.
+        member: Identity,
+        /// When we began to ask.
+        since: Instant,
+    },
     /// Nobody had an answer from the one we watch, unless it was heard since.
     Judge {
         /// Whom we watch.
@@ -99,7 +106,10 @@ impl Timers {
     /// Drops what belongs to an instance of SWIM that is gone.
     pub(crate) fn forget_swim(&mut self) {
         self.queue.retain(|_, task| {
-            !matches!(task, Task::Swim(_) | Task::Nudge { .. } | Task::Judge { .. } | Task::Verdict { .. })
+            !matches!(
+                task,
+                Task::Swim(_) | Task::Nudge { .. } | Task::Help { .. } | Task::Judge { .. } | Task::Verdict { .. }
+            )
         });
     }
 
@@ -130,6 +140,7 @@ impl Task {
                 | Timer::RemoveDown(_),
             )
             | Self::Nudge { .. }
+            | Self::Help { .. }
             | Self::Beat
             | Self::Watch
             | Self::Sync

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::claim::Claim;
 use crate::facts::Facts;
 use crate::identity::{Identity, NodeName};
 
 /// A claim that counts, and how often it was defended here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// The claim.
     pub claim: Claim,

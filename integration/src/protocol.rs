@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) services: u16,
     /// Gossip profile of the speakers; none for their default.
     pub(crate) profile: Option<String>,
+    /// More flags of the speakers, where `{node}` stands for the node's name.
+    pub(crate) speaker_flags: Vec<String>,
     /// Text of `values.yaml`.
     pub(crate) values: String,
     /// The folder with etcd, kube-apiserver and kubectl; none for a lab on a directory of manifests.

@@ -12,12 +12,14 @@
 //!    └─────────────────────────────────────┴─────┘ down: Close
 //! ```
 
+mod agenda;
 mod conflict;
 mod detection;
 mod emit;
 mod frame;
 mod io;
 mod pacer;
+mod places;
 mod port;
 mod receive;
 mod reconcile;
@@ -25,6 +27,7 @@ mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use pnet_base::MacAddr;
@@ -35,6 +38,7 @@ pub use self::io::{
     AddressInUse, Announcement, Claim, Config, Counters, Family, Heard, Input, InterfaceCounters, Output, PortEvent,
     Purpose, SendOutcome, Transmit, VipStatus,
 };
+pub use self::places::Places;
 
 use self::port::{Port, State};
 use crate::interface::{Gateway, Interface, Interfaces};
@@ -125,12 +129,13 @@ impl Announcer {
         let mut status: BTreeMap<IpAddr, VipStatus> = self
             .vips
             .iter()
-            .map(|(vip, state)| (*vip, VipStatus { interfaces: BTreeMap::new(), counters: state.counters }))
+            .map(|(vip, state)| (*vip, VipStatus { interfaces: Places::default(), counters: state.counters }))
             .collect();
         for port in self.ports.values() {
+            let name: Arc<str> = port.interface.name.as_str().into();
             for (vip, since) in port.schedule.announced() {
                 if let Some(status) = status.get_mut(&vip) {
-                    status.interfaces.insert(port.interface.name.clone(), since);
+                    status.interfaces.add(Arc::clone(&name), since);
                 }
             }
         }

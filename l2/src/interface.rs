@@ -1,7 +1,7 @@
 //! The interfaces an announcement may use, as the caller describes them.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use pnet_base::MacAddr;
 
@@ -49,15 +49,17 @@ impl Interfaces {
     }
 }
 
-/// A router reached through an interface. Routers keep ARP entries for hours and some ignore gratuitous frames, so each
-/// round of an announcement also asks the router for its own address with the VIP as sender, which every ARP
-/// implementation learns from (RFC 826, packet reception).
+/// A router reached through an interface. Routers keep entries for hours and some ignore what is sent to everybody, so
+/// each round of an announcement tells the routers of its family in person too: by ARP with the question for the router's
+/// own address from the VIP, which every implementation learns from (RFC 826, packet reception); by NDP with the
+/// advertisement (RFC 4861 §7.2.6), sent to nobody else. The question of NDP is not asked: its answer would come for the
+/// VIP, which the kernel has not, and a node that forwards would look for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gateway {
     /// Index of the interface that leads to it.
     pub index: u32,
     /// Its protocol address.
-    pub address: Ipv4Addr,
-    /// Its hardware address if known; else the request is broadcast.
+    pub address: IpAddr,
+    /// Its hardware address if known; else the request of ARP is broadcast, and NDP tells nothing in person.
     pub mac: Option<MacAddr>,
 }

@@ -24,7 +24,7 @@ pub use pnet_base::MacAddr;
 
 pub use self::announcer::{
     AddressInUse, Announcement, Announcer, Claim, Config, Counters, Family, Heard, Input, InterfaceCounters, Output,
-    PortEvent, Purpose, SendOutcome, Transmit, VipStatus,
+    Places, PortEvent, Purpose, SendOutcome, Transmit, VipStatus,
 };
 pub use self::conditions::{Condition, ConditionKind, conditions};
 pub use self::interface::{Gateway, Interface, Interfaces};

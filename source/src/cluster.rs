@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{Labels, ObjectRef, Problem, Resources, Scope};
+use serde::{Deserialize, Serialize};
 
 use crate::object::{Endpoint, Node, ObjectKey, Service};
 
@@ -55,7 +56,7 @@ impl Cluster {
 }
 
 /// Something that was left out, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Skipped {
     /// What.
     pub object: ObjectRef,

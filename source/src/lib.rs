@@ -18,14 +18,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cluster::{Cluster, Skipped};
 pub use object::{
-    Age, ClusterIps, Endpoint, Family, FamilyPolicy, Node, ObjectKey, Port, Service, TrafficPolicy, Version, ingress,
+    Age, ClusterIps, Endpoint, Families, Family, FamilyPolicy, Node, ObjectKey, Port, Service, TrafficPolicy, Version, ingress,
     project_endpoints,
 };
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-pub use writer::{ConfigurationState, Event, EventType, WriteError, WriteErrorClass, Writer};
+pub use writer::{ConfigurationState, Event, EventType, KernelSetting, WriteError, WriteErrorClass, Writer};
 
 /// What `--source` names.
 #[derive(Debug, Clone, PartialEq, Eq)]

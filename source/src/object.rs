@@ -14,6 +14,9 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::{SmallVec, smallvec};
 
 /// Namespace and name of a namespaced object; prints as `namespace/name`. Copies share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +34,21 @@ impl ObjectKey {
     }
 }
 
+/// As it prints: it is the key of maps, which JSON knows with strings only.
+impl Serialize for ObjectKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (namespace, name) = text.split_once('/').ok_or_else(|| D::Error::custom("write namespace/name"))?;
+        Ok(Self::new(namespace, name))
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
@@ -38,7 +56,7 @@ impl fmt::Display for ObjectKey {
 }
 
 /// How old an object is: those with a creation time first, the oldest first; the others in the order they were read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Age {
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
@@ -60,7 +78,7 @@ impl PartialOrd for Age {
 }
 
 /// IPv4 or IPv6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
     /// IPv4.
     V4,
@@ -84,8 +102,11 @@ impl fmt::Display for Family {
     }
 }
 
+/// The families of one Service: one or two.
+pub type Families = SmallVec<[Family; 2]>;
+
 /// `spec.ipFamilyPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum FamilyPolicy {
     /// One address.
     #[default]
@@ -97,7 +118,7 @@ pub enum FamilyPolicy {
 }
 
 /// `spec.externalTrafficPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum TrafficPolicy {
     /// Every node passes traffic on to all endpoints.
     #[default]
@@ -107,7 +128,7 @@ pub enum TrafficPolicy {
 }
 
 /// A port that a Service listens on, for telling whether two Services can share an address.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Port {
     /// `TCP`, `UDP` or `SCTP`.
     pub protocol: Cow<'static, str>,
@@ -122,7 +143,8 @@ impl fmt::Display for Port {
 }
 
 /// Which object this is and in which of its versions; empty where there is no API server.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Version {
     /// `metadata.uid`.
     pub uid: String,
@@ -131,7 +153,8 @@ pub struct Version {
 }
 
 /// What ferrolb uses of a Service.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Service {
     /// Which object this is.
     pub version: Version,
@@ -150,9 +173,9 @@ pub struct Service {
     /// `spec.clusterIPs` as written.
     pub cluster_ips: Vec<IpAddr>,
     /// The families of its cluster IPs; empty while it has none.
-    pub cluster_families: Vec<Family>,
+    pub cluster_families: Families,
     /// `spec.ipFamilies`.
-    pub families: Vec<Family>,
+    pub families: Families,
     /// `spec.ipFamilyPolicy`.
     pub family_policy: FamilyPolicy,
     /// `spec.externalTrafficPolicy`.
@@ -189,7 +212,7 @@ impl Service {
     pub fn project(service: &core::Service, age: Age, cluster_ips: ClusterIps) -> Self {
         let nothing = core::ServiceSpec::default();
         let spec = service.spec.as_ref().unwrap_or(&nothing);
-        let families = exactly(spec.ip_families.as_deref().unwrap_or_default(), |name| family(name));
+        let families: Families = spec.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
         let family_policy = match spec.ip_family_policy.as_deref() {
             Some("PreferDualStack") => FamilyPolicy::PreferDualStack,
             Some("RequireDualStack") => FamilyPolicy::RequireDualStack,
@@ -281,20 +304,20 @@ fn family(name: &str) -> Option<Family> {
     }
 }
 
-fn defaulted(families: &[Family], policy: FamilyPolicy) -> Vec<Family> {
+fn defaulted(families: &[Family], policy: FamilyPolicy) -> Families {
     let first = families.first().copied().unwrap_or(Family::V4);
     match (policy, families) {
-        (FamilyPolicy::SingleStack, _) | (FamilyPolicy::PreferDualStack, [_]) => vec![first],
-        (_, [_, _, ..]) => families.to_vec(),
+        (FamilyPolicy::SingleStack, _) | (FamilyPolicy::PreferDualStack, [_]) => smallvec![first],
+        (_, [_, _, ..]) => families.into(),
         (FamilyPolicy::RequireDualStack | FamilyPolicy::PreferDualStack, _) => match first {
-            Family::V4 => vec![Family::V4, Family::V6],
-            Family::V6 => vec![Family::V6, Family::V4],
+            Family::V4 => smallvec![Family::V4, Family::V6],
+            Family::V6 => smallvec![Family::V6, Family::V4],
         },
     }
 }
 
 /// What ferrolb uses of one endpoint of a Service.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Where it answers.
     pub addresses: Vec<IpAddr>,
@@ -322,7 +345,8 @@ pub fn project_endpoints(slice: &EndpointSlice) -> Option<(ObjectKey, Vec<Endpoi
 }
 
 /// What ferrolb uses of a Node.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Node {
     /// `metadata.labels`.
     pub labels: Labels,
@@ -370,19 +394,19 @@ mod tests {
     #[test]
     fn families_come_from_the_cluster_ips() {
         let dual = service("spec: {clusterIPs: [fd00::1, 10.0.0.1]}", ClusterIps::AsWritten);
-        assert_eq!(dual.cluster_families, [Family::V6, Family::V4]);
-        assert_eq!(dual.families, [Family::V6, Family::V4]);
+        assert_eq!(dual.cluster_families.as_slice(), [Family::V6, Family::V4]);
+        assert_eq!(dual.families.as_slice(), [Family::V6, Family::V4]);
         let old = service("spec: {clusterIP: 10.0.0.1}", ClusterIps::AsWritten);
-        assert_eq!(old.cluster_families, [Family::V4]);
+        assert_eq!(old.cluster_families.as_slice(), [Family::V4]);
         assert!(service("spec: {clusterIP: None}", ClusterIps::Defaulted).cluster_families.is_empty());
     }
 
     #[test]
     fn without_an_api_server_open_cluster_ips_are_what_it_would_choose() {
         let families = |yaml: &str| service(yaml, ClusterIps::Defaulted).cluster_families;
-        assert_eq!(families("spec: {type: LoadBalancer}"), [Family::V4]);
-        assert_eq!(families("spec: {ipFamilies: [IPv6]}"), [Family::V6]);
-        assert_eq!(families("spec: {ipFamilyPolicy: RequireDualStack}"), [Family::V4, Family::V6]);
+        assert_eq!(families("spec: {type: LoadBalancer}").as_slice(), [Family::V4]);
+        assert_eq!(families("spec: {ipFamilies: [IPv6]}").as_slice(), [Family::V6]);
+        assert_eq!(families("spec: {ipFamilyPolicy: RequireDualStack}").as_slice(), [Family::V4, Family::V6]);
         assert!(service("spec: {type: LoadBalancer}", ClusterIps::AsWritten).cluster_families.is_empty());
     }
 

@@ -1,5 +1,7 @@
 //! Status and events, handed to wherever they belong.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +20,9 @@ use tokio_util::task::TaskTracker;
 use crate::directory::StatusDirectory;
 use crate::kubernetes::{EventQueue, KubernetesWriter};
 use crate::object::{ObjectKey, Version};
+
+/// The longest message of a condition, in bytes: what the schema of ConfigurationState allows in letters.
+const LONGEST_MESSAGE: usize = 32_768;
 
 /// Something that happened to an object, for its user to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,6 +92,25 @@ pub struct ConfigurationState {
     pub errors: Vec<Problem>,
     /// What is worth knowing although it is.
     pub remarks: Vec<Problem>,
+    /// What should be set otherwise on the node, in order; `None`: nobody looks there.
+    pub kernel: Option<Vec<KernelSetting>>,
+}
+
+/// A setting of a node's kernel that should be another one. It hinders some clients, not the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KernelSetting {
+    /// The interface that it concerns.
+    pub interface: String,
+    /// A word that tools look for, such as `StrictArp`: letters and digits.
+    pub kind: String,
+    /// What follows from it, and the remedy.
+    pub message: String,
+}
+
+impl fmt::Display for KernelSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.interface, self.message)
+    }
 }
 
 // === impl ConfigurationState ===
@@ -115,7 +139,7 @@ impl ConfigurationState {
         }
     }
 
-    /// The status; the time of the last transition is kept where nothing has changed since `before`.
+    /// The status; the times of the last transitions are kept where nothing has changed since `before`.
     pub(crate) fn status(&self, condition: &str, before: &Value, now: Timestamp) -> Value {
         let sentences = |problems: &[Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let (status, reason, message) = if self.errors.is_empty() {
@@ -123,23 +147,46 @@ impl ConfigurationState {
         } else {
             ("False", "ConfigurationError", format!("configuration error: {}", sentences(&self.errors)))
         };
+        let mut conditions = vec![(condition, status, reason.to_owned(), message.clone())];
+        conditions.extend(self.kernel.as_deref().map(kernel));
         let seconds = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let since = before
-            .pointer("/conditions/0")
-            .filter(|before| before.get("status").and_then(Value::as_str) == Some(status))
-            .and_then(|before| before.get("lastTransitionTime").and_then(Value::as_str));
-        let mut state = json!({
-            "result": if self.errors.is_empty() { "Valid" } else { "Invalid" },
-            "conditions": [{
+        let known = before.get("conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let conditions = conditions.into_iter().map(|(condition, status, reason, message)| {
+            let is = |before: &Value, field: &str, text: &str| before.get(field).and_then(Value::as_str) == Some(text);
+            let same = known.iter().find(|before| is(before, "type", condition) && is(before, "status", status));
+            let since = same.and_then(|before| before.get("lastTransitionTime")).and_then(Value::as_str);
+            json!({
                 "type": condition, "status": status, "reason": reason, "message": message,
                 "lastTransitionTime": since.unwrap_or(&seconds),
-            }],
+            })
+        });
+        let mut state = json!({
+            "result": if self.errors.is_empty() { "Valid" } else { "Invalid" },
+            "conditions": conditions.collect::<Vec<Value>>(),
         });
         if let Some(map) = state.as_object_mut().filter(|_| !self.errors.is_empty()) {
             map.insert("errorSummary".to_owned(), json!(message));
         }
         state
     }
+}
+
+/// The condition that tells of settings of the kernel. Its reason names them; it is never `ConfigurationError`, the one by
+/// which readers of MetalLB's states tell that a configuration is not in force.
+fn kernel(settings: &[KernelSetting]) -> (&'static str, &'static str, String, String) {
+    if settings.is_empty() {
+        return (labels::CONDITION_KERNEL, "True", "AsNeeded".to_owned(), String::new());
+    }
+    let kinds: BTreeSet<&str> = settings.iter().map(|setting| setting.kind.as_str()).collect();
+    let mut message = String::new();
+    for setting in settings {
+        let line = format!("{}{setting}", if message.is_empty() { "" } else { "\n" });
+        if message.len() + line.len() > LONGEST_MESSAGE {
+            break;
+        }
+        message.push_str(&line);
+    }
+    (labels::CONDITION_KERNEL, "False", kinds.into_iter().collect::<Vec<_>>().join(","), message)
 }
 
 /// Writes status and events; cheap to clone.

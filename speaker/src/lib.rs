@@ -8,6 +8,7 @@ pub mod admin;
 pub mod brain;
 pub mod metrics;
 pub mod plan;
+pub mod record;
 pub mod run;
 
 pub use brain::Brain;

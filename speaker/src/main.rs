@@ -41,6 +41,11 @@ fn code(error: &RunError) -> u8 {
         | RunError::Admin(_)
         | RunError::Http(_)
         | RunError::Gossip(ferrolb_gossip::Error::InUse { .. } | ferrolb_gossip::Error::NotOurs { .. }) => 2,
-        RunError::Gossip(_) | RunError::L2(_) | RunError::Metrics(_) | RunError::Runtime(_) | RunError::Ended(_) => 1,
+        RunError::Gossip(_)
+        | RunError::L2(_)
+        | RunError::Record(_)
+        | RunError::Metrics(_)
+        | RunError::Runtime(_)
+        | RunError::Ended(_) => 1,
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use ferrolb_source::{Family, FamilyPolicy, Service};
+use ferrolb_source::{Families, Family, FamilyPolicy, Service};
 use smallvec::SmallVec;
 
 use super::list;
@@ -26,9 +26,6 @@ pub(super) enum Refusal {
     /// Two cluster IPs, one address: which one is not said.
     SingleStack,
 }
-
-/// One or two families in order of preference.
-pub(super) type Families = SmallVec<[Family; 2]>;
 
 impl From<AssignError> for Refusal {
     fn from(error: AssignError) -> Self {
@@ -102,11 +99,11 @@ pub(super) fn requested(
     pool: Option<&PoolRequest<'_>>,
 ) -> Result<Offer, Refusal> {
     let (mut asked, mut own): (Families, Families) =
-        (ips.iter().copied().map(Family::of).collect(), service.cluster_families.as_slice().into());
+        (ips.iter().copied().map(Family::of).collect(), service.cluster_families.clone());
     asked.sort_unstable();
     own.sort_unstable();
     if asked != own {
-        let families = service.cluster_families.as_slice().into();
+        let families = service.cluster_families.clone();
         return Err(Refusal::OtherFamilies(ips.clone(), families));
     }
     let offer = allocator.check(asker, ips)?;
@@ -126,7 +123,7 @@ pub(super) fn any(
     service: &Service,
     pool: Option<&PoolRequest<'_>>,
 ) -> Result<Offer, Refusal> {
-    let wanted: Families = service.cluster_families.as_slice().into();
+    let wanted: Families = service.cluster_families.clone();
     let alternatives = alternatives(service)?;
     if let Some(pool) = pool {
         let unknown = || AssignError::UnknownPool(pool.written.to_owned());
@@ -149,7 +146,7 @@ pub(super) fn any(
 
 /// The families that would do, the best first.
 fn alternatives(service: &Service) -> Result<SmallVec<[Families; 3]>, Refusal> {
-    let families = Families::from_slice(&service.cluster_families);
+    let families = service.cluster_families.clone();
     match (families.len(), service.family_policy) {
         (2, FamilyPolicy::SingleStack) => Err(Refusal::SingleStack),
         (2, FamilyPolicy::PreferDualStack) => {

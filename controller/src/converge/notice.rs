@@ -58,7 +58,10 @@ impl Outcome {
     ) {
         let gist = Gist::of(reason, what);
         if !told.contains(&gist) && !self.gists.contains(&gist) {
-            self.notices.push(Notice { event_type, reason, message: message() });
+            let mut message = message();
+            // Thousands may wait until their status is written.
+            message.shrink_to_fit();
+            self.notices.push(Notice { event_type, reason, message });
         }
         self.gists.push(gist);
     }

@@ -3,7 +3,7 @@
 //! It never waits: it says which [`Job`] comes next and is told how each went.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
@@ -201,7 +201,7 @@ impl Desk {
         let all: Vec<Problem> = self.problems.iter().chain(&self.collisions).cloned().collect();
         self.report(&all);
         let remarks = all.into_iter().filter(|problem| !self.refused.contains(problem)).collect();
-        self.jobs.state = Some(ConfigurationState { node: None, errors: self.refused.clone(), remarks });
+        self.jobs.state = Some(ConfigurationState { node: None, errors: self.refused.clone(), remarks, kernel: None });
     }
 
     /// Looks for pools that hold what belongs to somebody else. That takes a look at everything, so it is done when
@@ -400,12 +400,19 @@ impl Desk {
     }
 }
 
+/// Shared by thousands of events that wait.
+static SERVICE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("Service"));
+
 fn told(key: &ObjectKey, notice: Notice) -> Event {
     Event {
         event_type: notice.event_type,
         reason: notice.reason,
         message: notice.message,
-        object: ObjectRef::new("Service", &*key.namespace, &*key.name),
+        object: ObjectRef {
+            kind: Arc::clone(&SERVICE),
+            namespace: Arc::clone(&key.namespace),
+            name: Arc::clone(&key.name),
+        },
         source: COMPONENT,
     }
 }

@@ -100,7 +100,7 @@ fn pools_that_collide_with_what_is_there_are_named_and_used_all_the_same() {
     let named =
         "10.0.9.0 of Service default/s0, 10.0.9.1 of Service default/s1, 10.0.9.2 of Service default/s2 and 2 more";
     assert!(said[2].contains(named), "{said:?}");
-    assert!(problems.iter().all(|problem| problem.object.name == "default"));
+    assert!(problems.iter().all(|problem| &*problem.object.name == "default"));
     let parsed = ferrolb_config::Parsed { problems, ..Default::default() };
     assert!(parsed.for_allocation().is_ok() && parsed.for_announcement().is_ok(), "nobody is hindered");
 }

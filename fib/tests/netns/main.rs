@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod lab;
+#[cfg(test)]
+mod neighbours;
 
 use ferrolb_fib::links::{Exclusion, Kind, Links, announcing};
 use ipnet::IpNet;

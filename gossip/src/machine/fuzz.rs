@@ -8,7 +8,7 @@ use crate::notice;
 use crate::seal::envelope::{MAX_BODY, MAX_DATAGRAM};
 use crate::table;
 use crate::testing::origin;
-use crate::wire::{Cursor, Digest, Inventory, Suspicion, Watch};
+use crate::wire::{Brief, Cursor, Digest, Inventory, Suspicion, Watch};
 
 use foca::{Member, State};
 
@@ -51,20 +51,23 @@ fn corpus() -> Vec<(u8, Vec<u8>)> {
         claims: vec![Record::fresh(claim.clone())],
     };
     let facts = Facts { interfaces: [("eth0".to_owned(), [1; 6])].into(), draining: true, version: "1".to_owned() };
-    let ping = |message| {
+    let swim = |message| {
         let header = foca::Header { src: peer.clone(), src_incarnation: 0, dst: me.clone(), message };
         let mut bytes = postcard::to_allocvec(&header).unwrap();
         bytes.extend(postcard::to_allocvec(&(1_u16, Member::new(peer.clone(), 1, State::Suspect))).unwrap());
-        Message::Swim(bytes)
+        bytes
     };
+    let brief = |message| Message::Brief(Brief::of(&swim(message), &peer, &me).unwrap());
     let messages = [
-        ping(foca::Message::Ping(1)),
-        ping(foca::Message::Gossip),
-        ping(foca::Message::Feed),
-        ping(foca::Message::Announce),
+        Message::Swim(swim(foca::Message::Ping(1))),
+        Message::Swim(swim(foca::Message::Gossip)),
+        Message::Swim(swim(foca::Message::Feed)),
+        Message::Swim(swim(foca::Message::Announce)),
+        brief(foca::Message::Ping(1)),
+        brief(foca::Message::PingReq { target: Identity::new("n3", addr(3), 1), probe_number: 1 }),
         Message::Suspicion(Suspicion { accuser: peer.clone(), accused: Member::new(me.clone(), 0, State::Suspect) }),
         Message::Records(vec![Member::down(me.clone()), Member::alive(peer.clone())]),
-        Message::Outdated(me),
+        Message::Outdated(me.clone()),
         Message::Claims(vec![claim.clone()]),
         Message::Conceded(vec![claim]),
         Message::Digest(Digest { value: [1; 16], answer: true, facts: Some(1) }),

@@ -1,5 +1,6 @@
 //! SWIM and what we add to it: guard, nudge, push, greeting and seeds.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use foca::{Codec, Header, Identity as _, Member, PostcardCodec, State, Timer};
 
 use super::{Gossip, lives, readiness};
 use crate::identity::{Identity, NodeName, canonical};
-use crate::swim::{Event, News};
+use crate::swim::{Event, News, Relayed};
 use crate::timers::Task;
 use crate::wire::{Message, Record, Suspicion};
 
@@ -60,8 +61,10 @@ impl Gossip {
         let mut claims = Vec::new();
         for news in self.relayed.try_iter().collect::<Vec<_>>() {
             match news {
-                News::Claim(claim) => claims.push(Record::fresh(claim)),
-                News::Notice(notice) => self.hear_notice(notice),
+                Relayed::News(News::Claim(claim)) => claims.push(Record::fresh(claim)),
+                Relayed::News(News::Notice(notice)) => self.hear_notice(notice),
+                Relayed::Reader(member) if member.addr == from => self.acquainted.with(&header.dst, member),
+                Relayed::Reader(_) => {}
             }
         }
         self.hear_claims(now, from, claims, true);
@@ -147,7 +150,7 @@ impl Gossip {
             }
             for (to, bytes) in effects.sends {
                 if let Some(bytes) = self.worth_saying(now, bytes) {
-                    self.transmit(to.addr, &Message::Swim(bytes));
+                    self.transmit_swim(&to, bytes);
                 }
             }
             for (after, timer) in effects.timers {
@@ -277,8 +280,8 @@ impl Gossip {
         let seeds = seeds.into_iter().map(canonical).filter(|seed| *seed != self.me.addr).collect();
         let before = std::mem::replace(&mut self.seeds, seeds);
         self.company.review(now, &self.seeds, self.members.values());
-        let strangers: Vec<SocketAddr> =
-            self.seeds.difference(&before).copied().filter(|seed| !self.is_member_address(*seed)).collect();
+        let mut strangers = self.strangers();
+        strangers.retain(|stranger| !before.contains(stranger));
         self.invite_some_of(now, strangers, FIRST_INVITATIONS);
     }
 
@@ -287,8 +290,7 @@ impl Gossip {
     /// for the only one.
     pub(super) fn invite_some_seed(&mut self, now: Instant) {
         self.schedule(now, self.profile.seed_interval, Task::Seed);
-        let strangers: Vec<SocketAddr> =
-            self.seeds.iter().copied().filter(|seed| !self.is_member_address(*seed)).collect();
+        let strangers = self.strangers();
         let count = if self.other_addresses().is_empty() { INVITATIONS_ALONE } else { 1 };
         self.invite_some_of(now, strangers, count);
     }
@@ -338,10 +340,17 @@ impl Gossip {
         if self.readiness.is_ready() {
             return;
         }
-        let complete = self.seeds.iter().all(|seed| self.is_member_address(*seed));
-        if self.readiness.review(now, complete) {
+        let mut readiness = self.readiness;
+        if readiness.review(now, || self.strangers().is_empty()) {
             self.view_changed = true;
         }
+        self.readiness = readiness;
+    }
+
+    /// The seeds that are not members.
+    fn strangers(&self) -> Vec<SocketAddr> {
+        let members: BTreeSet<SocketAddr> = self.other_addresses().into_iter().collect();
+        self.seeds.difference(&members).copied().collect()
     }
 
     /// Who gets claims directly: the other members, and those who went down just now.

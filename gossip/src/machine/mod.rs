@@ -1,6 +1,7 @@
 //! The machine: takes inputs and deadlines, returns datagrams and views.
 //!
 //! * [`membership`](self::membership): SWIM and what we add to it;
+//! * [`brief`](self::brief): who is spoken to in brief;
 //! * [`recovery`](self::recovery): what follows when this node was declared down, stalled, or leaves;
 //! * [`hearing`](self::hearing): what a node that hears nobody keeps to itself;
 //! * [`vigil`](self::vigil): how a death is noticed at once;
@@ -10,6 +11,7 @@
 //! * [`flapping`](self::flapping): who goes down again and again;
 //! * [`readiness`](self::readiness): when this node knows enough to claim.
 
+mod brief;
 mod claims;
 mod exchange;
 mod facts;
@@ -29,6 +31,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use self::brief::Acquainted;
 use self::claims::Conceded;
 use self::exchange::Pulls;
 use self::facts::Own;
@@ -46,7 +49,7 @@ use crate::notice::Board;
 use crate::profile::Profile;
 use crate::ring::KeyRing;
 use crate::seal::{Channel, Opened};
-use crate::swim::{Effects, News, Swim, new_swim};
+use crate::swim::{Effects, News, Relayed, Swim, new_swim};
 use crate::table::Table;
 use crate::timers::{Task, Timers};
 use crate::view::View;
@@ -126,7 +129,7 @@ pub struct Gossip {
     left: bool,
     swim: Swim,
     effects: Effects,
-    relayed: Receiver<News>,
+    relayed: Receiver<Relayed>,
     channel: Channel,
     timers: Timers,
     rng: StdRng,
@@ -141,6 +144,7 @@ pub struct Gossip {
     conceded: Vec<Conceded>,
     company: Company,
     hearing: Hearing,
+    acquainted: Acquainted,
     vigil: Vigil,
     readiness: Readiness,
     table: Table,
@@ -189,6 +193,7 @@ impl Gossip {
             conceded: Vec::new(),
             company: Company::default(),
             hearing: Hearing::new(now),
+            acquainted: Acquainted::default(),
             vigil: Vigil::new(now),
             readiness: Readiness::new(now),
             table: Table::default(),
@@ -295,6 +300,7 @@ impl Gossip {
             Task::Nudge { suspect, left } => self.nudge(now, suspect, left),
             Task::Beat => self.beat(now),
             Task::Watch => self.watch(now),
+            Task::Help { member, since } => self.help(&member, since),
             Task::Judge { member, since } => self.judge(now, member, since),
             Task::Verdict { suspect, incarnation, since } => self.verdict(now, &suspect, incarnation, since),
             Task::Sync => self.sync(now),
@@ -338,6 +344,7 @@ impl Gossip {
             // A node that left takes no part in membership: the news of its own departure must not revive it.
             _ if self.left => {}
             Message::Swim(bytes) => self.hear_swim(now, from, &bytes),
+            Message::Brief(brief) => self.hear_brief(now, from, &brief),
             Message::Watch(message) => self.hear_watch(now, from, &message),
             Message::Suspicion(suspicion) => self.refute(now, suspicion),
             Message::Records(records) => self.hear_records(now, from, records),
@@ -362,6 +369,8 @@ impl Gossip {
         self.schedule(now, FORGET_INTERVAL, Task::Forget);
         self.forget_claims(now);
         self.forget_facts();
+        let members: BTreeSet<SocketAddr> = self.other_addresses().into_iter().collect();
+        self.acquainted.retain(|addr| members.contains(&addr));
     }
 
     /// Lets news ride on foca's datagrams until everybody has heard them: repairs what was lost of the direct news.

@@ -57,11 +57,14 @@ impl Readiness {
     }
 
     /// Decides; `true` when this node just became ready.
-    pub(super) fn review(&mut self, now: Instant, all_seeds_are_members: bool) -> bool {
+    pub(super) fn review(&mut self, now: Instant, all_seeds_are_members: impl FnOnce() -> bool) -> bool {
         let past =
             |since: Option<Instant>, wait| since.is_some_and(|since| now.saturating_duration_since(since) >= wait);
-        let informed = self.heard_state && (all_seeds_are_members || past(self.first_member, SEEDS));
-        if self.ready || !(informed || past(self.alone_since, self.alone)) {
+        if self.ready {
+            return false;
+        }
+        let informed = self.heard_state && (past(self.first_member, SEEDS) || all_seeds_are_members());
+        if !(informed || past(self.alone_since, self.alone)) {
             return false;
         }
         self.ready = true;
@@ -78,8 +81,8 @@ mod tests {
     fn alone_for_three_seconds_is_ready() {
         let now = origin();
         let mut readiness = Readiness::new(now);
-        assert!(!readiness.review(now + Duration::from_millis(2999), true));
-        assert!(readiness.review(now + ALONE, true));
+        assert!(!readiness.review(now + Duration::from_millis(2999), || true));
+        assert!(readiness.review(now + ALONE, || true));
         assert!(readiness.is_ready());
     }
 
@@ -87,8 +90,8 @@ mod tests {
     fn who_was_alone_before_waits_half_a_second() {
         let now = origin();
         let mut readiness = Readiness::alone_before(now);
-        assert!(!readiness.review(now + Duration::from_millis(499), false));
-        assert!(readiness.review(now + SEEDS, false));
+        assert!(!readiness.review(now + Duration::from_millis(499), || false));
+        assert!(readiness.review(now + SEEDS, || false));
     }
 
     #[test]
@@ -96,9 +99,9 @@ mod tests {
         let now = origin();
         let mut readiness = Readiness::new(now);
         readiness.in_company(now);
-        assert!(!readiness.review(now + ALONE, true), "no state yet");
+        assert!(!readiness.review(now + ALONE, || true), "no state yet");
         readiness.heard_state();
-        assert!(readiness.review(now, true));
+        assert!(readiness.review(now, || true));
     }
 
     #[test]
@@ -107,8 +110,8 @@ mod tests {
         let mut readiness = Readiness::new(now);
         readiness.in_company(now);
         readiness.heard_state();
-        assert!(!readiness.review(now + Duration::from_millis(499), false));
-        assert!(readiness.review(now + SEEDS, false));
+        assert!(!readiness.review(now + Duration::from_millis(499), || false));
+        assert!(readiness.review(now + SEEDS, || false));
     }
 
     #[test]
@@ -117,7 +120,7 @@ mod tests {
         let mut readiness = Readiness::new(now);
         readiness.in_company(now + Duration::from_secs(2));
         readiness.alone(now + Duration::from_secs(4));
-        assert!(!readiness.review(now + Duration::from_secs(6), false));
-        assert!(readiness.review(now + Duration::from_secs(7), false));
+        assert!(!readiness.review(now + Duration::from_secs(6), || false));
+        assert!(readiness.review(now + Duration::from_secs(7), || false));
     }
 }

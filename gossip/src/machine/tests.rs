@@ -8,7 +8,7 @@ use crate::key::Key;
 use crate::notice::Notice;
 use crate::seal::envelope::MAX_DATAGRAM;
 use crate::testing::{cases, origin};
-use crate::wire::{Cursor, Digest, Inventory, Page, Suspicion, Watch};
+use crate::wire::{Brief, Cursor, Digest, Inventory, Page, Suspicion, Watch, as_reader};
 
 fn addr(last: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, last], 7946))
@@ -169,7 +169,7 @@ fn messages() -> impl Strategy<Value = Message> {
     ]
 }
 
-/// A datagram of foca: a header that is addressed to the victim, then anything.
+/// A datagram of foca, whole or in brief: a header that is addressed to the victim, then anything.
 fn swim() -> impl Strategy<Value = Message> {
     let kind = prop_oneof![
         Just(foca::Message::Ping(1)),
@@ -183,12 +183,13 @@ fn swim() -> impl Strategy<Value = Message> {
         identities().prop_map(|target| foca::Message::IndirectAck { target, probe_number: 1 }),
     ];
     let source = prop_oneof![Just(Identity::new("n2", addr(2), 1_700_000_000_000)), identities()];
-    (kind, source, prop::collection::vec(any::<u8>(), 0..100)).prop_map(|(message, src, rest)| {
+    (kind, source, prop::collection::vec(any::<u8>(), 0..100), any::<bool>()).prop_map(|(message, src, rest, brief)| {
         let dst = Identity::new("n1", addr(1), 1_700_000_000_000);
-        let header = foca::Header { src, src_incarnation: 0, dst, message };
+        let header = foca::Header { src: src.clone(), src_incarnation: 0, dst: dst.clone(), message };
         let mut bytes = postcard::to_allocvec(&header).unwrap();
         bytes.extend_from_slice(&rest);
-        Message::Swim(bytes)
+        let brief = if brief { Brief::of(&bytes, &src, &dst) } else { None };
+        brief.map_or(Message::Swim(bytes), Message::Brief)
     })
 }
 
@@ -232,6 +233,80 @@ fn unknown_kinds_are_ignored_and_counted() {
     assert_eq!(gossip.poll(), None);
     assert_eq!(gossip.counters().unknown_kind, 1);
     assert_eq!(gossip.view().version, version);
+}
+
+/// What the victim says to its member, as messages; `peer` is that member's channel.
+fn said(now: Instant, gossip: &mut Gossip, peer: &mut Channel) -> Vec<Message> {
+    let mut counters = Counters::default();
+    std::iter::from_fn(|| gossip.poll())
+        .filter_map(|output| match output {
+            Output::Send { to, bytes } if to == addr(2) => Some(peer.open(now, addr(1), &bytes, &mut counters)),
+            Output::Send { .. } | Output::View(_) => None,
+        })
+        .filter_map(|opened| match opened {
+            Opened::Message { kind, body } => Message::decode(kind, body).ok(),
+            Opened::Admitted | Opened::Reply(_) | Opened::Dropped => None,
+        })
+        .collect()
+}
+
+/// A ping of the member, with what rides on it.
+fn ping(dst: &Identity, rest: &[u8]) -> Vec<u8> {
+    let src = Identity::new("n2", addr(2), 1_700_000_000_000);
+    let header = foca::Header { src, src_incarnation: 0, dst: dst.clone(), message: foca::Message::Ping(1) };
+    [postcard::to_allocvec(&header).unwrap().as_slice(), rest].concat()
+}
+
+#[test]
+fn only_who_says_that_it_reads_brief_datagrams_gets_them() {
+    let now = origin();
+    let (mut gossip, mut peer) = victim(now);
+    let me = gossip.me.clone();
+    // A member of an earlier version says nothing of that kind, however often it comes.
+    for _ in 0..3 {
+        say(now, &mut gossip, &mut peer, &Message::Swim(ping(&me, &[0, 0])));
+        let said = said(now, &mut gossip, &mut peer);
+        assert!(said.iter().any(|message| matches!(message, Message::Swim(_))), "{said:?}");
+        assert!(!said.iter().any(|message| matches!(message, Message::Brief(_))), "{said:?}");
+    }
+    // Nor does one that means another life of ours.
+    let before = Identity { boot: 1, ..me.clone() };
+    say(now, &mut gossip, &mut peer, &Message::Swim(as_reader(ping(&before, &[0, 0]))));
+    say(now, &mut gossip, &mut peer, &Message::Swim(ping(&me, &[0, 0])));
+    assert!(!said(now, &mut gossip, &mut peer).iter().any(|message| matches!(message, Message::Brief(_))));
+    say(now, &mut gossip, &mut peer, &Message::Swim(as_reader(ping(&me, &[0, 0]))));
+    say(now, &mut gossip, &mut peer, &Message::Swim(ping(&me, &[0, 0])));
+    let said = said(now, &mut gossip, &mut peer);
+    assert!(said.iter().any(|message| matches!(message, Message::Brief(_))), "{said:?}");
+}
+
+#[test]
+fn a_brief_ping_is_answered_and_one_from_nobody_known_is_asked_who_it_is() {
+    let now = origin();
+    let (mut gossip, mut peer) = victim(now);
+    said(now, &mut gossip, &mut peer);
+    let me = gossip.me.clone();
+    let src = Identity::new("n2", addr(2), 1_700_000_000_000);
+    let brief = Message::Brief(Brief::of(&ping(&me, &[0, 0]), &src, &me).unwrap());
+    say(now, &mut gossip, &mut peer, &brief);
+    let answers = said(now, &mut gossip, &mut peer);
+    assert!(matches!(answers[..], [Message::Brief(_)]), "{answers:?}");
+
+    let stranger = Identity { rejoins: 1, ..src };
+    let header =
+        foca::Header { src: stranger.clone(), src_incarnation: 0, dst: me.clone(), message: foca::Message::Ping(2) };
+    let brief = Brief::of(&postcard::to_allocvec(&header).unwrap(), &stranger, &me).unwrap();
+    say(now, &mut gossip, &mut peer, &Message::Brief(brief));
+    let answers = said(now, &mut gossip, &mut peer);
+    let [Message::Swim(invitation)] = &answers[..] else { panic!("{answers:?}") };
+    let (header, _): (foca::Header<Identity>, _) = postcard::take_from_bytes(invitation).unwrap();
+    assert_eq!(header.message, foca::Message::Announce);
+
+    // One to another life of this node is for nobody.
+    let past = Identity { boot: 1, ..me };
+    let brief = Brief::of(&ping(&past, &[]), &Identity { rejoins: 0, ..stranger }, &past).unwrap();
+    say(now, &mut gossip, &mut peer, &Message::Brief(brief));
+    assert_eq!(said(now, &mut gossip, &mut peer), []);
 }
 
 #[test]

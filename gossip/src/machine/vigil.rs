@@ -2,8 +2,8 @@
 //!
 //! SWIM probes random members, and by chance nobody may probe a dead one for half a second. So all members stand in a
 //! ring, and each sends a beat to the one before it in every probe period in which it has said nothing else to it. A
-//! missing beat is no more than a reason to look: the watcher checks at once, directly and through others, and only if
-//! nobody gets an answer within a period does it suspect the member. Then everything is as with a failed probe of SWIM:
+//! missing beat is no more than a reason to look: the watcher checks at once, and through others too if there is no answer
+//! after a round trip; only if nobody gets one within a period does it suspect the member. Then everything is as with a failed probe of SWIM:
 //! the suspect is told, has its time to refute, and anything heard from it ends the matter. SWIM goes on probing beside
 //! it and finds what the watcher misses, the watcher's own death above all.
 //!
@@ -157,10 +157,18 @@ impl Gossip {
         if let Some(member) = missing {
             self.counters.checks += 1;
             self.transmit(member.addr, &Message::Watch(Watch::Check { origin: None }));
-            self.check_through_others(member.addr, self.profile.indirect_probes.get());
+            // Most beats that are missed were lost, and one answer settles it.
+            self.schedule(now, patience.saturating_sub(period), Task::Help { member: member.clone(), since: now });
             self.schedule(now, period, Task::Judge { member, since: now });
         }
         self.schedule(now, next, Task::Watch);
+    }
+
+    /// A check was not answered at once: let others try.
+    pub(super) fn help(&mut self, member: &Identity, since: Instant) {
+        if !self.vigil.heard_since(member, since) {
+            self.check_through_others(member.addr, self.profile.indirect_probes.get());
+        }
     }
 
     /// The time for answers to a check is over.

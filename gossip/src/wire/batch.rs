@@ -55,18 +55,8 @@ mod tests {
     use super::*;
     use crate::claim::Claim;
     use crate::identity::NodeName;
+    use crate::testing::claim;
     use crate::wire::Message;
-    use std::net::IpAddr;
-
-    fn claim(last: u8, name: &str) -> Claim {
-        Claim {
-            vip: IpAddr::from([192, 0, 2, last]),
-            epoch: 1,
-            owner: NodeName::from(name),
-            boot: 1_700_000_000_000,
-            released: false,
-        }
-    }
 
     #[test]
     fn batches_fit_datagrams_and_lose_nothing() {

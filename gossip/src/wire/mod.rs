@@ -1,11 +1,12 @@
 //! The messages inside sealed datagrams.
 //!
 //! The kind byte selects the message. Kind 0 is a datagram of foca as it is, on which tagged items ride (see
-//! [`swim`](crate::swim)); the others are postcard records, behind which [extension items](extension) may follow. A
+//! [`swim`](crate::swim)), and kind 12 is one [in brief](brief); the others are postcard records, behind which [extension items](extension) may follow. A
 //! reader ignores kinds, items and tags that it does not know, so that later versions can add to each. What is there
 //! already never changes: records of an earlier version stay readable, and kinds, cursors and tags keep their meaning.
 
 mod batch;
+mod brief;
 pub(crate) mod extension;
 #[cfg(test)]
 mod past;
@@ -21,6 +22,7 @@ use crate::notice::Notice;
 use crate::seal::envelope::MAX_BODY;
 
 pub(crate) use self::batch::{Batch, batches};
+pub(crate) use self::brief::{Brief, Life, READER, as_reader};
 
 const SWIM: u8 = 0;
 const SUSPICION: u8 = 1;
@@ -34,6 +36,7 @@ const CONCEDED: u8 = 8;
 const NOTICES: u8 = 9;
 const INVENTORY: u8 = 10;
 const WATCH: u8 = 11;
+const BRIEF: u8 = 12;
 
 /// Extension item of a digest: [`Digest::facts`].
 const FACTS_DIGEST: u8 = 1;
@@ -65,6 +68,8 @@ pub(crate) enum Message {
     Inventory(Inventory),
     /// About being alive.
     Watch(Watch),
+    /// A datagram of foca in brief.
+    Brief(Brief),
 }
 
 /// A message that cannot be acted upon.
@@ -206,6 +211,7 @@ impl Message {
             Self::Page(page) => (PAGE, postcard::to_allocvec(page)),
             Self::Notices(notices) => (NOTICES, postcard::to_allocvec(notices)),
             Self::Watch(watch) => (WATCH, postcard::to_allocvec(watch)),
+            Self::Brief(brief) => (BRIEF, brief.encode()),
             Self::Inventory(inventory) => (INVENTORY, postcard::to_allocvec(inventory)),
         };
         body.ok().filter(|body| body.len() <= MAX_BODY).map(|body| (kind, body))
@@ -226,6 +232,7 @@ impl Message {
             NOTICES => read(&body).map(Self::Notices),
             WATCH => read(&body).map(Self::Watch),
             INVENTORY => read(&body).map(Self::Inventory),
+            BRIEF => Brief::decode(&body).map(Self::Brief).or(Err(Unreadable::Content)),
             _ => Err(Unreadable::Kind),
         }
     }
@@ -242,20 +249,9 @@ fn read_with_rest<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<(T, &'a [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::NodeName;
-    use crate::testing::cases;
+    use crate::testing::{cases, claim};
     use foca::State;
     use proptest::prelude::*;
-
-    fn claim(last: u8, name: &str) -> Claim {
-        Claim {
-            vip: IpAddr::from([192, 0, 2, last]),
-            epoch: 1,
-            owner: NodeName::from(name),
-            boot: 1_700_000_000_000,
-            released: false,
-        }
-    }
 
     #[test]
     fn each_message_is_read_as_it_was_written() {
@@ -301,7 +297,7 @@ mod tests {
         #![proptest_config(cases())]
 
         #[test]
-        fn reading_arbitrary_bytes_never_panics(kind in 0..13_u8, body in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn reading_arbitrary_bytes_never_panics(kind in 0..14_u8, body in prop::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(message) = Message::decode(kind, body) {
                 // Whatever was read can be written again or is refused.
                 if let Some((kind, body)) = message.encode() {

@@ -284,10 +284,15 @@ fn a_node_that_wakes_up_declares_nobody_down() {
 fn the_idle_cost_of_a_node_does_not_depend_on_the_number_of_nodes() {
     for size in [3, 16, 64] {
         let mut sim = Sim::cluster(u64::from(size), size);
-        sim.run_for(secs(5));
-        let before = sim.packets;
+        sim.run_for(secs(20));
+        let sums = |sim: &Sim| (sim.packets, sim.total(|counters| counters.sent_bytes));
+        let before = sums(&sim);
         sim.run_for(secs(60));
-        let packets = sim.packets - before;
+        let after = sums(&sim);
+        let (packets, bytes) = (after.0 - before.0, after.1 - before.1);
         assert!(packets < u64::from(size) * 60 * 33, "{size} nodes: {packets} packets in a minute");
+        // With the headers of IPv4 and UDP.
+        let bytes = bytes + 28 * packets;
+        assert!(bytes < u64::from(size) * 60 * 3_000, "{size} nodes: {bytes} bytes in a minute");
     }
 }

@@ -50,14 +50,14 @@ impl Node {
     }
 
     pub(crate) fn addr(self) -> SocketAddr {
-        let [high, low] = self.0.to_be_bytes();
-        SocketAddr::from(([10, 0, high, low.wrapping_add(1)], 7946))
+        let [high, low] = self.0.wrapping_add(1).to_be_bytes();
+        SocketAddr::from(([10, 0, high, low], 7946))
     }
 
     fn at(addr: SocketAddr) -> Option<Self> {
         let IpAddr::V4(ip) = addr.ip() else { return None };
         let [10, 0, high, low] = ip.octets() else { return None };
-        Some(Self(u16::from_be_bytes([high, low.checked_sub(1)?])))
+        u16::from_be_bytes([high, low]).checked_sub(1).map(Self)
     }
 }
 
@@ -267,10 +267,14 @@ impl Sim {
 
     /// Every node that runs sees exactly those that run, in their current lives.
     pub(crate) fn converged(&self) -> bool {
-        let alive: Vec<_> = self.nodes().iter().map(|node| self.view(*node).me.clone()).collect();
-        self.nodes().iter().all(|node| {
-            let view = self.view(*node);
-            view.members.len() == alive.len() && alive.iter().all(|id| view.members.get(&id.name) == Some(id))
+        let count = self.machines.len();
+        if !self.machines.values().all(|machine| machine.gossip.view().members.len() == count) {
+            return false;
+        }
+        let alive: Vec<_> = self.machines.values().map(|machine| machine.gossip.view().me.clone()).collect();
+        self.machines.values().all(|machine| {
+            let view = machine.gossip.view();
+            alive.iter().all(|id| view.members.get(&id.name) == Some(id))
         })
     }
 

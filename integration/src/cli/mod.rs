@@ -146,6 +146,9 @@ struct UpArguments {
     /// Gossip profile of the speakers; default: theirs.
     #[arg(long)]
     profile: Option<String>,
+    /// Another flag of the speakers, for example --record=/run/lab/record/{node}; as often as wanted.
+    #[arg(long = "speaker-flag", value_name = "FLAG")]
+    speaker_flags: Vec<String>,
     /// Where the objects are: a directory of manifests, or a real API server.
     #[arg(long, value_enum, default_value_t)]
     api: Api,

@@ -64,6 +64,7 @@ fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
         family: arguments.family,
         services: arguments.services,
         profile: arguments.profile.clone(),
+        speaker_flags: arguments.speaker_flags.clone(),
         values,
         api: arguments.api,
         with_daemons: !arguments.no_daemons,

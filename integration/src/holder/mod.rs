@@ -52,6 +52,8 @@ pub(crate) struct UpOptions {
     pub(crate) family: Family,
     pub(crate) services: u16,
     pub(crate) profile: Option<String>,
+    /// More flags of the speakers.
+    pub(crate) speaker_flags: Vec<String>,
     pub(crate) values: String,
     pub(crate) api: Api,
     pub(crate) with_daemons: bool,
@@ -101,6 +103,7 @@ fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
         family: options.family,
         services: options.services,
         profile: options.profile.clone(),
+        speaker_flags: options.speaker_flags.clone(),
         values: options.values.clone(),
         kubernetes,
         lab: lab.clone(),

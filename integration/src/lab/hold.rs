@@ -40,6 +40,9 @@ pub struct Options {
     pub services: u16,
     /// Gossip profile of the speakers (`--gossip-profile`). Default: theirs.
     pub profile: Option<String>,
+    /// More flags of the speakers, where `{node}` stands for the node's name. Of a flag that is given twice the last
+    /// counts. Default: none.
+    pub speaker_flags: Vec<String>,
     /// Text of `values.yaml`. Default: one layer2 pool, 10.10.52.0/24 and fd00:10:10::52:0/112, as far as the lab has the
     /// family.
     pub values: Option<String>,
@@ -94,6 +97,7 @@ impl Default for Options {
             family: Family::default(),
             services: 1,
             profile: None,
+            speaker_flags: Vec::new(),
             values: None,
             api: Api::default(),
             daemons: Daemons::default(),
@@ -199,6 +203,7 @@ fn up(lab: PathBuf, name: &str, options: &Options) -> Command {
     if let Some(profile) = &options.profile {
         command.args(["--profile", profile]);
     }
+    command.args(options.speaker_flags.iter().map(|flag| format!("--speaker-flag={flag}")));
     if options.values.is_some() {
         command.args(["--values", "-"]);
     }

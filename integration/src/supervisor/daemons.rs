@@ -63,8 +63,14 @@ pub(super) fn backends(lab: &Path, layout: &Layout) -> Vec<Spec> {
 }
 
 /// The controller and a speaker on every node, which find their objects at `origin`; with the speakers' gossip profile,
-/// where one is wanted.
-pub(super) fn daemons(binaries: &Binaries, layout: &Layout, origin: &Origin, profile: Option<&str>) -> Vec<Spec> {
+/// where one is wanted, and `more` of their flags.
+pub(super) fn daemons(
+    binaries: &Binaries,
+    layout: &Layout,
+    origin: &Origin,
+    profile: Option<&str>,
+    more: &[String],
+) -> Vec<Spec> {
     let (for_controller, for_speaker) = origin.arguments();
     let control = layout.hosts().iter().find(|host| host.kind == HostKind::Control);
     let controller = control.map(|host| Spec {
@@ -91,10 +97,11 @@ pub(super) fn daemons(binaries: &Binaries, layout: &Layout, origin: &Origin, pro
             &socket,
         ];
         let profile: Vec<&str> = profile.map(|name| ["--gossip-profile", name]).into_iter().flatten().collect();
+        let more: Vec<String> = more.iter().map(|flag| flag.replace("{node}", &node.name)).collect();
         Spec {
             name: speaker_name(&node.name),
             place: node.name.clone(),
-            command: words(&binaries.speaker, &[&refs(&for_speaker), own, NO_PORTS, &profile].concat()),
+            command: words(&binaries.speaker, &[&refs(&for_speaker), own, NO_PORTS, &profile, &refs(&more)].concat()),
         }
     };
     controller.into_iter().chain(layout.nodes().map(speaker)).collect()

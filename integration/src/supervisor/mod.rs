@@ -219,9 +219,9 @@ impl Supervisor {
         self.events.progress("starting processes").await;
         let backends = daemons::backends(&self.setup.lab, &self.layout);
         let origin = self.ground.origin().await?;
-        let profile = self.setup.profile.as_deref();
+        let (profile, more) = (self.setup.profile.as_deref(), self.setup.speaker_flags.as_slice());
         let binaries = self.setup.binaries.as_ref();
-        let daemons = binaries.map(|binaries| daemons::daemons(binaries, &self.layout, &origin, profile));
+        let daemons = binaries.map(|binaries| daemons::daemons(binaries, &self.layout, &origin, profile, more));
         for spec in backends.into_iter().chain(daemons.unwrap_or_default()) {
             self.processes.start(spec).await?;
         }

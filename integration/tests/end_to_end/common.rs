@@ -12,6 +12,11 @@ pub(crate) const WEB: &str = "default/web";
 /// A lab with three nodes and everything running, and the address of its service; none, with the reason printed, where
 /// the machine cannot run one.
 pub(crate) fn lab() -> Option<(Lab, IpAddr)> {
+    lab_with(Options::default())
+}
+
+/// The same with these options.
+pub(crate) fn lab_with(options: Options) -> Option<(Lab, IpAddr)> {
     let missing = missing_requirements();
     for what in &missing {
         println!("skipped: {what}");
@@ -19,7 +24,7 @@ pub(crate) fn lab() -> Option<(Lab, IpAddr)> {
     if !missing.is_empty() {
         return None;
     }
-    let lab = Lab::up(Options::default()).unwrap();
+    let lab = Lab::up(options).unwrap();
     let vip = lab.wait_for("the service has an address", |lab| lab.service_address(WEB).unwrap()).unwrap();
     Some((lab, vip))
 }

@@ -13,3 +13,5 @@ mod controller;
 mod failover;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod record;

@@ -66,7 +66,7 @@ impl Lab {
         let observed = handle.observed();
         let announced = || {
             let observed = observed.borrow();
-            observed.vips.len() == count && observed.vips.values().all(|vip| vip.interfaces.contains_key("eth0"))
+            observed.vips.len() == count && observed.vips.values().all(|vip| vip.interfaces.contains("eth0"))
         };
         while !announced() {
             // Where others keep the processors busy.

@@ -15,7 +15,7 @@
 //! within a millisecond; one that answers later makes the announcement stop, and one that nobody hears in time is a
 //! conflict like any other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use pnet_base::MacAddr;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
+use super::agenda::{self, Agenda};
 use super::pacer::Pace;
 
 const MS: Duration = Duration::from_millis(1);
@@ -105,21 +106,40 @@ pub(super) enum Claim {
     Foreign,
 }
 
-type Queue = BTreeSet<(Instant, IpAddr)>;
+/// What waits, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Queue {
+    Clear,
+    Probe,
+}
+
+impl agenda::Entry for Entry {
+    type Queue = Queue;
+
+    fn due(&self) -> Option<(Queue, Instant)> {
+        let queue = match self.stage {
+            Stage::InUse => Queue::Probe,
+            Stage::Looking { steps, number, .. } => match steps.get(number)?.1 {
+                Step::Probe => Queue::Probe,
+                Step::Clear => Queue::Clear,
+            },
+            Stage::Done => return None,
+        };
+        Some((queue, self.due))
+    }
+}
 
 /// The addresses of one interface that are looked at, are in use, or were found free.
 #[derive(Debug)]
 pub(super) struct Detection {
     /// Announce what a stranger holds nevertheless.
     announce_in_use: bool,
-    entries: BTreeMap<IpAddr, Entry>,
-    probes: Queue,
-    clears: Queue,
+    agenda: Agenda<Entry>,
 }
 
 impl Detection {
     pub(super) fn new(announce_in_use: bool) -> Self {
-        Self { announce_in_use, entries: BTreeMap::new(), probes: Queue::new(), clears: Queue::new() }
+        Self { announce_in_use, agenda: Agenda::new() }
     }
 
     /// Makes `wanted` the addresses looked after: starts with the fresh ones that are not `announced`, forgets those that
@@ -132,18 +152,19 @@ impl Detection {
     ) -> bool {
         let mut changed = self.retain(|vip| wanted.contains_key(&vip));
         for (&vip, &Wanted { reasserted, fresh }) in wanted {
-            let steps = match self.entries.get_mut(&vip) {
+            let steps = match self.agenda.get(vip) {
                 None if fresh && !announced(vip) => &TRUSTING[..],
                 Some(entry) if entry.reasserted != reasserted && matches!(entry.stage, Stage::InUse) => &WARY[..],
-                Some(entry) => {
-                    entry.reasserted = reasserted;
+                Some(_) => {
+                    self.agenda.change(vip, |entry| entry.reasserted = reasserted);
                     continue;
                 }
                 None => continue,
             };
-            let stranger = self.remove(vip).and_then(|entry| entry.stranger);
+            let stranger = self.agenda.get(vip).and_then(|entry| entry.stranger);
             let stage = Stage::Looking { steps, number: 0, origin: None };
-            self.insert(vip, Entry { stage, due: now, reasserted, silent: self.silences(stranger), stranger });
+            let silent = self.silences(stranger);
+            self.agenda.insert(vip, Entry { stage, due: now, reasserted, silent, stranger });
             changed = true;
         }
         changed
@@ -156,30 +177,28 @@ impl Detection {
 
     /// Forgets all but those of `keep`. Says whether one in use was among them.
     pub(super) fn retain(&mut self, keep: impl Fn(IpAddr) -> bool) -> bool {
-        let gone: Vec<IpAddr> = self.entries.keys().copied().filter(|vip| !keep(*vip)).collect();
-        let gone = gone.into_iter().filter_map(|vip| self.remove(vip));
-        gone.filter(|entry| entry.stranger.is_some()).count() > 0
+        self.agenda.retain(keep).iter().any(|entry| entry.stranger.is_some())
     }
 
     /// Whether `vip` may be announced.
     pub(super) fn permits(&self, vip: IpAddr) -> bool {
-        self.entries.get(&vip).is_none_or(|entry| !entry.silent)
+        self.agenda.get(vip).is_none_or(|entry| !entry.silent)
     }
 
     /// Whether `vip` is being asked for.
     pub(super) fn is_looking(&self, vip: IpAddr) -> bool {
-        self.entries.get(&vip).is_some_and(|entry| matches!(entry.stage, Stage::Looking { .. }))
+        self.agenda.get(vip).is_some_and(|entry| matches!(entry.stage, Stage::Looking { .. }))
     }
 
     /// The addresses that strangers hold, and who does.
     pub(super) fn in_use(&self) -> impl Iterator<Item = (IpAddr, MacAddr)> {
-        self.entries.iter().filter_map(|(vip, entry)| entry.stranger.map(|stranger| (*vip, stranger)))
+        self.agenda.iter().filter_map(|(vip, entry)| entry.stranger.map(|stranger| (vip, stranger)))
     }
 
     /// The stranger `mac` says to hold `vip`.
     pub(super) fn claimed(&mut self, now: Instant, vip: IpAddr, mac: MacAddr, rng: &mut StdRng) -> Claim {
-        let Some(entry) = self.entries.get_mut(&vip) else { return Claim::Foreign };
-        match entry.stage {
+        let silent = !self.announce_in_use;
+        let hear = |entry: &mut Entry| match entry.stage {
             Stage::Done => Claim::Foreign,
             Stage::InUse if entry.stranger == Some(mac) => Claim::Known,
             Stage::InUse => {
@@ -187,24 +206,23 @@ impl Detection {
                 Claim::News
             }
             Stage::Looking { .. } => {
-                let reasserted = entry.reasserted;
-                self.remove(vip);
                 let due = now + LOOK_AGAIN.mul_f64(rng.random_range(0.9..=1.1));
-                let (stage, silent) = (Stage::InUse, !self.announce_in_use);
-                self.insert(vip, Entry { stage, due, reasserted, silent, stranger: Some(mac) });
+                let (reasserted, stranger) = (entry.reasserted, Some(mac));
+                *entry = Entry { stage: Stage::InUse, due, reasserted, silent, stranger };
                 Claim::News
             }
-        }
+        };
+        self.agenda.change(vip, hear).unwrap_or(Claim::Foreign)
     }
 
     /// What is due now, if the pace allows it.
     pub(super) fn next(&mut self, now: Instant, pace: &mut Pace) -> Option<Due> {
-        if let Some(&(_, vip)) = self.clears.first().filter(|(due, _)| *due <= now) {
-            let reasserted = self.entries.get(&vip)?.reasserted;
+        if let Some(vip) = self.agenda.first_due(Queue::Clear, now) {
+            let reasserted = self.agenda.get(vip)?.reasserted;
             self.advance(vip, now);
             return Some(Due::Cleared(vip, reasserted));
         }
-        let &(_, vip) = self.probes.first().filter(|(due, _)| *due <= now)?;
+        let vip = self.agenda.first_due(Queue::Probe, now)?;
         if !pace.take_probe(now) {
             return None;
         }
@@ -214,57 +232,37 @@ impl Detection {
 
     /// When [`next`](Self::next) will have something.
     pub(super) fn next_deadline(&self, pace: &Pace) -> Option<Instant> {
-        let clear = self.clears.first().map(|(due, _)| *due);
-        let probe = self.probes.first().map(|(due, _)| pace.probe_at().map_or(*due, |at| at.max(*due)));
+        let clear = self.agenda.first(Queue::Clear).map(|(due, _)| due);
+        let probe = self.agenda.first(Queue::Probe).map(|(due, _)| pace.probe_at().map_or(due, |at| at.max(due)));
         clear.into_iter().chain(probe).min()
     }
 
     /// Takes the step that is due for `vip` as done.
     fn advance(&mut self, vip: IpAddr, now: Instant) {
-        let Some(mut entry) = self.remove(vip) else { return };
-        let (steps, number, origin) = match entry.stage {
+        self.agenda.change(vip, |entry| entry.advance(now));
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn advance(&mut self, now: Instant) {
+        let (steps, number, origin) = match self.stage {
             Stage::Looking { steps, number, origin } => (steps, number, origin.unwrap_or(now)),
             // The first probe of a new look has just been sent.
             Stage::InUse => (&WARY[..], 0, now),
             Stage::Done => return,
         };
         if steps.get(number).is_some_and(|(_, step)| *step == Step::Clear) {
-            entry.silent = false;
+            self.silent = false;
         }
         let number = number + 1;
         if let Some((offset, _)) = steps.get(number) {
-            entry.stage = Stage::Looking { steps, number, origin: Some(origin) };
-            entry.due = origin + *offset;
+            self.stage = Stage::Looking { steps, number, origin: Some(origin) };
+            self.due = origin + *offset;
         } else {
-            entry.stage = Stage::Done;
-            entry.stranger = None;
-        }
-        self.insert(vip, entry);
-    }
-
-    fn insert(&mut self, vip: IpAddr, entry: Entry) {
-        if let Some(queue) = self.queue(entry.stage) {
-            queue.insert((entry.due, vip));
-        }
-        self.entries.insert(vip, entry);
-    }
-
-    fn remove(&mut self, vip: IpAddr) -> Option<Entry> {
-        let entry = self.entries.remove(&vip)?;
-        if let Some(queue) = self.queue(entry.stage) {
-            queue.remove(&(entry.due, vip));
-        }
-        Some(entry)
-    }
-
-    fn queue(&mut self, stage: Stage) -> Option<&mut Queue> {
-        match stage {
-            Stage::InUse => Some(&mut self.probes),
-            Stage::Looking { steps, number, .. } => match steps.get(number)?.1 {
-                Step::Probe => Some(&mut self.probes),
-                Step::Clear => Some(&mut self.clears),
-            },
-            Stage::Done => None,
+            self.stage = Stage::Done;
+            self.stranger = None;
         }
     }
 }

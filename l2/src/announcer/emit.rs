@@ -48,9 +48,18 @@ fn send(index: u32, vip: IpAddr, purpose: Purpose, frame: Vec<u8>) -> Output {
 }
 
 fn frames_of_a_round(vip: IpAddr, gateways: &[Gateway]) -> u32 {
-    match vip {
-        IpAddr::V4(_) => u32::try_from(gateways.len()).unwrap_or(u32::MAX).saturating_add(2),
-        IpAddr::V6(_) => 1,
+    let to_everybody = if vip.is_ipv4() { 2 } else { 1 };
+    u32::try_from(gateways.iter().filter(|gateway| is_told(gateway, vip)).count())
+        .unwrap_or(u32::MAX)
+        .saturating_add(to_everybody)
+}
+
+/// Whether a gateway is told of `vip` in person.
+fn is_told(gateway: &Gateway, vip: IpAddr) -> bool {
+    match (gateway.address, vip) {
+        (IpAddr::V4(_), IpAddr::V4(_)) => true,
+        (IpAddr::V6(_), IpAddr::V6(_)) => gateway.mac.is_some(),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
 }
 
@@ -58,20 +67,33 @@ fn frames_of_a_round(vip: IpAddr, gateways: &[Gateway]) -> u32 {
 fn round(interface: &Interface, vip: IpAddr, due: Due, gateways: &[Gateway]) -> Vec<(Purpose, Vec<u8>)> {
     let (first, rest) = match due {
         Due::FirstFrame => (true, false),
-        Due::FirstReply => (false, true),
+        Due::FirstRest => (false, true),
         Due::Round => (true, true),
     };
     let mut frames = Vec::new();
     if first {
         frames.push((Purpose::Announce, announce(interface, vip)));
     }
-    if let (true, IpAddr::V4(vip)) = (rest, vip) {
-        let mac = interface.mac;
-        frames.push((Purpose::Reply, arp::announce_reply(mac, vip).encode()));
-        let gateway = |gateway: &Gateway| arp::gateway_request(mac, vip, gateway.address, gateway.mac).encode();
-        frames.extend(gateways.iter().map(|known| (Purpose::Gateway, gateway(known))));
+    if rest {
+        if let IpAddr::V4(vip) = vip {
+            frames.push((Purpose::Reply, arp::announce_reply(interface.mac, vip).encode()));
+        }
+        let told = gateways.iter().filter_map(|gateway| tell(interface, vip, gateway));
+        frames.extend(told.map(|frame| (Purpose::Gateway, frame)));
     }
     frames
+}
+
+/// What a gateway is told in person; `None` where [`is_told`] says so.
+fn tell(interface: &Interface, vip: IpAddr, gateway: &Gateway) -> Option<Vec<u8>> {
+    let mac = interface.mac;
+    match (vip, gateway.address, gateway.mac) {
+        (IpAddr::V4(vip), IpAddr::V4(router), known) => Some(arp::gateway_request(mac, vip, router, known).encode()),
+        (IpAddr::V6(vip), IpAddr::V6(router), Some(known)) => {
+            Some(ndp::gateway_announcement(mac, source(interface, vip), vip, router, known).encode())
+        }
+        (IpAddr::V4(_) | IpAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_), _) => None,
+    }
 }
 
 fn announce(interface: &Interface, vip: IpAddr) -> Vec<u8> {

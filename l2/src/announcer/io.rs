@@ -1,11 +1,12 @@
 //! What goes into an [`Announcer`](super::Announcer) and what comes out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pnet_base::MacAddr;
 
+use super::places::Places;
 use crate::filter::BpfInstruction;
 use crate::interface::{Gateway, Interface, Interfaces};
 
@@ -207,7 +208,7 @@ pub enum Purpose {
     Announce,
     /// A round's gratuitous reply, for IPv4.
     Reply,
-    /// A round's request to a gateway, for IPv4.
+    /// A round's request to a gateway for IPv4, its advertisement to one for IPv6.
     Gateway,
     /// One gratuitous request or unsolicited advertisement against a foreign claim (RFC 5227 §2.4).
     Defence,
@@ -267,7 +268,7 @@ pub struct Counters {
     pub responses_sent: u64,
     /// Gratuitous frames the kernel took: two per round and interface for IPv4, one for IPv6, one per defence.
     pub gratuitous_sent: u64,
-    /// Requests to gateways the kernel took.
+    /// Requests and advertisements to gateways the kernel took.
     pub gateway_sent: u64,
     /// Frames that could not be sent.
     pub dropped: u64,
@@ -309,7 +310,7 @@ pub struct InterfaceCounters {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VipStatus {
     /// Names of the interfaces on which it is answered for and its first gratuitous frame has been sent, and since when.
-    pub interfaces: BTreeMap<String, Instant>,
+    pub interfaces: Places,
     /// What happened.
     pub counters: Counters,
 }

@@ -40,8 +40,9 @@ impl Pacer {
 /// milliseconds.
 const PACED: (Duration, u32) = (Duration::from_micros(500), 10);
 
-/// 500 first frames at once, replenished by 100 a second, that is within the duration of a burst. As many probes.
-const UNPACED: (Duration, u32) = (Duration::from_millis(10), 500);
+/// 1,000 first frames at once, replenished by 200 a second, that is within the duration of a burst. As many probes. It is
+/// first frames that move clients; one that a switch drops is made up for by a later round, at the pace of rounds.
+const UNPACED: (Duration, u32) = (Duration::from_millis(5), 1_000);
 
 /// 50 frames a second.
 const REFRESH: (Duration, u32) = (Duration::from_millis(20), 1);

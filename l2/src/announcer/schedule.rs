@@ -1,10 +1,10 @@
 //! When the gratuitous frames of one interface are sent.
 //!
-//! Each address goes through a burst of rounds, each a request and a reply (and a request per gateway) for IPv4, one
-//! unsolicited advertisement for IPv6, and is refreshed from time to time after that:
+//! Each address goes through a burst of rounds, each a request and a reply for IPv4, one unsolicited advertisement for
+//! IPv6, and one frame more for each gateway, and is refreshed from time to time after that:
 //!
 //! ```text
-//! gained ─> first frame ─> first reply ─> rounds at 50, 200, 500 ms, 1.1, 2.2, 5 s ─> refreshes, every 60 s ± 10 %
+//! gained ─> first frame ─> rest of the round ─> rounds at 50, 200, 500 ms, 1.1, 2.2, 5 s ─> refreshes, every 60 s ± 10 %
 //! ```
 //!
 //! The repeats make up for lost frames; those after 1 s also for stacks that guard a young entry for a second.
@@ -15,13 +15,14 @@
 //!
 //! The families share the queues, and so the pace, of an interface.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
+use super::agenda::{self, Agenda};
 use super::pacer::Pace;
 
 /// Start of each round after the first frame was sent.
@@ -40,8 +41,8 @@ const ROUNDS: [Duration; 7] = [
 pub(super) enum Due {
     /// The gratuitous request or unsolicited advertisement of the first round.
     FirstFrame,
-    /// The rest of the first round, for IPv4.
-    FirstReply,
+    /// The rest of the first round, where it has one.
+    FirstRest,
     /// A whole round.
     Round,
 }
@@ -49,7 +50,7 @@ pub(super) enum Due {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     First,
-    Reply {
+    Rest {
         origin: Instant,
     },
     Round {
@@ -71,22 +72,39 @@ struct Entry {
     since: Option<Instant>,
 }
 
-type Queue = BTreeSet<(Instant, IpAddr)>;
+/// What waits, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Queue {
+    First,
+    Burst,
+    Refresh,
+}
+
+impl agenda::Entry for Entry {
+    type Queue = Queue;
+
+    fn due(&self) -> Option<(Queue, Instant)> {
+        let queue = match self.stage {
+            Stage::First => Queue::First,
+            Stage::Rest { .. } | Stage::Round { .. } => Queue::Burst,
+            Stage::Refresh => Queue::Refresh,
+            Stage::Done => return None,
+        };
+        Some((queue, self.due))
+    }
+}
 
 /// The gratuitous frames of one interface.
 #[derive(Debug)]
 pub(super) struct Schedule {
     refresh: Duration,
-    entries: BTreeMap<IpAddr, Entry>,
-    first: Queue,
-    burst: Queue,
-    refreshes: Queue,
+    agenda: Agenda<Entry>,
 }
 
 impl Schedule {
     /// Refreshes each address after `refresh` on average, never for zero.
     pub(super) fn new(refresh: Duration) -> Self {
-        Self { refresh, entries: BTreeMap::new(), first: Queue::new(), burst: Queue::new(), refreshes: Queue::new() }
+        Self { refresh, agenda: Agenda::new() }
     }
 
     /// Makes `wanted` the addresses announced: starts the new and the reasserted, drops the others. Says whether
@@ -94,13 +112,12 @@ impl Schedule {
     pub(super) fn assign(&mut self, now: Instant, wanted: &BTreeMap<IpAddr, u32>) -> bool {
         let mut changed = self.retain(|vip| wanted.contains_key(&vip));
         for (&vip, &reasserted) in wanted {
-            let since = match self.entries.get(&vip) {
+            let since = match self.agenda.get(vip) {
                 Some(entry) if entry.reasserted == reasserted => continue,
                 Some(entry) => entry.since,
                 None => None,
             };
-            self.remove(vip);
-            self.insert(vip, Entry { stage: Stage::First, due: now, reasserted, since });
+            self.agenda.insert(vip, Entry { stage: Stage::First, due: now, reasserted, since });
             changed = true;
         }
         changed
@@ -108,50 +125,45 @@ impl Schedule {
 
     /// Starts `vip` unless it is announced already.
     pub(super) fn add(&mut self, now: Instant, vip: IpAddr, reasserted: u32) {
-        if !self.entries.contains_key(&vip) {
-            self.insert(vip, Entry { stage: Stage::First, due: now, reasserted, since: None });
+        if !self.agenda.contains(vip) {
+            self.agenda.insert(vip, Entry { stage: Stage::First, due: now, reasserted, since: None });
         }
     }
 
     /// Announces `vip` no more.
     pub(super) fn give_up(&mut self, vip: IpAddr) {
-        self.remove(vip);
+        self.agenda.remove(vip);
     }
 
     /// Starts every address anew, as if just gained.
     pub(super) fn restart(&mut self, now: Instant) {
-        let wanted: BTreeMap<IpAddr, u32> = self.entries.iter().map(|(vip, entry)| (*vip, entry.reasserted)).collect();
+        let wanted: BTreeMap<IpAddr, u32> = self.agenda.iter().map(|(vip, entry)| (vip, entry.reasserted)).collect();
         self.retain(|_| false);
         self.assign(now, &wanted);
     }
 
     /// Forgets all but those of `keep`. Says whether there was another.
     pub(super) fn retain(&mut self, keep: impl Fn(IpAddr) -> bool) -> bool {
-        let gone: Vec<IpAddr> = self.entries.keys().copied().filter(|vip| !keep(*vip)).collect();
-        for vip in &gone {
-            self.remove(*vip);
-        }
-        !gone.is_empty()
+        !self.agenda.retain(keep).is_empty()
     }
 
     pub(super) fn contains(&self, vip: IpAddr) -> bool {
-        self.entries.contains_key(&vip)
+        self.agenda.contains(vip)
     }
 
     /// The addresses whose first frame has been sent, and when.
     pub(super) fn announced(&self) -> impl Iterator<Item = (IpAddr, Instant)> {
-        self.entries.iter().filter_map(|(vip, entry)| entry.since.map(|since| (*vip, since)))
+        self.agenda.iter().filter_map(|(vip, entry)| entry.since.map(|since| (vip, since)))
     }
 
     /// The driver has sent the first frame of a round for `vip`. Says whether it was the first of all.
     pub(super) fn confirm(&mut self, now: Instant, vip: IpAddr) -> bool {
-        match self.entries.get_mut(&vip) {
-            Some(entry) if entry.since.is_none() => {
-                entry.since = Some(now);
-                true
-            }
-            _ => false,
-        }
+        let first = |entry: &mut Entry| {
+            let first = entry.since.is_none();
+            entry.since.get_or_insert(now);
+            first
+        };
+        self.agenda.change(vip, first).unwrap_or(false)
     }
 
     /// The next address whose turn it is, if the pace allows one now. A round for it is `frames` frames.
@@ -162,22 +174,19 @@ impl Schedule {
         frames: impl Fn(IpAddr) -> u32,
         rng: &mut StdRng,
     ) -> Option<(IpAddr, Due)> {
-        if let Some(&(_, vip)) = self.first.first() {
+        if let Some((_, vip)) = self.agenda.first(Queue::First) {
             if !pace.take_first(now) {
                 return None;
             }
-            let (next, at) = match vip {
-                IpAddr::V4(_) => (Stage::Reply { origin: now }, now),
-                // One frame is the whole of the first round.
-                IpAddr::V6(_) => self.after(Stage::Reply { origin: now }, now, rng),
-            };
+            let rest = Stage::Rest { origin: now };
+            let (next, at) = if frames(vip) > 1 { (rest, now) } else { self.after(rest, now, rng) };
             self.advance(vip, next, at);
             return Some((vip, Due::FirstFrame));
         }
-        if let Some(&(_, vip)) = self.burst.first().filter(|(due, _)| *due <= now && pace.ready(now)) {
-            let stage = self.entries.get(&vip)?.stage;
+        if let Some(vip) = self.agenda.first_due(Queue::Burst, now).filter(|_| pace.ready(now)) {
+            let stage = self.agenda.get(vip)?.stage;
             let (sent, due) = match stage {
-                Stage::Reply { .. } => (frames(vip).saturating_sub(1), Due::FirstReply),
+                Stage::Rest { .. } => (frames(vip).saturating_sub(1), Due::FirstRest),
                 Stage::First | Stage::Round { .. } | Stage::Refresh | Stage::Done => (frames(vip), Due::Round),
             };
             pace.take(now, sent);
@@ -185,7 +194,7 @@ impl Schedule {
             self.advance(vip, next, at);
             return Some((vip, due));
         }
-        let &(_, vip) = self.refreshes.first().filter(|(due, _)| *due <= now && pace.refresh_ready(now))?;
+        let vip = self.agenda.first_due(Queue::Refresh, now).filter(|_| pace.refresh_ready(now))?;
         pace.take_refresh(now, frames(vip));
         let (next, at) = self.after(Stage::Refresh, now, rng);
         self.advance(vip, next, at);
@@ -194,11 +203,9 @@ impl Schedule {
 
     /// When [`next`](Self::next) will have something.
     pub(super) fn next_deadline(&self, pace: &Pace) -> Option<Instant> {
-        let queues =
-            [(&self.first, pace.first_at()), (&self.burst, pace.burst_at()), (&self.refreshes, pace.refresh_at())];
-        queues
+        [(Queue::First, pace.first_at()), (Queue::Burst, pace.burst_at()), (Queue::Refresh, pace.refresh_at())]
             .into_iter()
-            .filter_map(|(queue, ready)| queue.first().map(|(due, _)| Some(*due).max(ready)))
+            .filter_map(|(queue, ready)| self.agenda.first(queue).map(|(due, _)| Some(due).max(ready)))
             .flatten()
             .min()
     }
@@ -206,8 +213,8 @@ impl Schedule {
     /// What follows `stage`, and when.
     fn after(&self, stage: Stage, now: Instant, rng: &mut StdRng) -> (Stage, Instant) {
         let (origin, number) = match stage {
-            Stage::First => return (Stage::Reply { origin: now }, now),
-            Stage::Reply { origin } => (origin, 0),
+            Stage::First => return (Stage::Rest { origin: now }, now),
+            Stage::Rest { origin } => (origin, 0),
             Stage::Round { origin, number } => (origin, number),
             Stage::Refresh | Stage::Done => return self.refresh_after(now, rng),
         };
@@ -229,32 +236,6 @@ impl Schedule {
     }
 
     fn advance(&mut self, vip: IpAddr, stage: Stage, due: Instant) {
-        if let Some(entry) = self.remove(vip) {
-            self.insert(vip, Entry { stage, due, ..entry });
-        }
-    }
-
-    fn insert(&mut self, vip: IpAddr, entry: Entry) {
-        if let Some(queue) = self.queue(entry.stage) {
-            queue.insert((entry.due, vip));
-        }
-        self.entries.insert(vip, entry);
-    }
-
-    fn remove(&mut self, vip: IpAddr) -> Option<Entry> {
-        let entry = self.entries.remove(&vip)?;
-        if let Some(queue) = self.queue(entry.stage) {
-            queue.remove(&(entry.due, vip));
-        }
-        Some(entry)
-    }
-
-    fn queue(&mut self, stage: Stage) -> Option<&mut Queue> {
-        match stage {
-            Stage::First => Some(&mut self.first),
-            Stage::Reply { .. } | Stage::Round { .. } => Some(&mut self.burst),
-            Stage::Refresh => Some(&mut self.refreshes),
-            Stage::Done => None,
-        }
+        self.agenda.change(vip, |entry| (entry.stage, entry.due) = (stage, due));
     }
 }

@@ -32,9 +32,9 @@ const DRAIN_BATCHES: usize = 4096;
 /// Frames read from a socket before the others have their turn.
 const READ_BATCH: usize = 64;
 
-/// Frames that may wait for a socket that takes no more: about the burst of 500 addresses. The newest are dropped, and
+/// Frames that may wait for a socket that takes no more: twice the first frames of 1,000 addresses. The newest are dropped, and
 /// counted for their address; later rounds make up for them.
-const SEND_QUEUE: usize = 1024;
+const SEND_QUEUE: usize = 2048;
 
 /// Time until the first attempt to reopen a socket; doubled each time up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_millis(100);

@@ -4,6 +4,7 @@
 //! | frame | IPv6 destination | from | flags | link-layer option |
 //! | --- | --- | --- | --- | --- |
 //! | [`announcement`] | ff02::1 | own | Override | own |
+//! | [`gateway_announcement`] | gateway | own | Override | own |
 //! | [`answer`] | asker | own | Solicited, Override | own |
 //! | [`answer`] to a probe | ff02::1 | own | Override | own |
 //! | [`probe`] | solicited-node group of the VIP | :: | - | none |
@@ -285,6 +286,17 @@ pub fn announcement(mac: MacAddr, source: Ipv6Addr, vip: Ipv6Addr) -> NdpFrame {
         target: vip,
         link_layer: Some(mac),
     }
+}
+
+/// The same to a router alone, at `router_mac`.
+pub fn gateway_announcement(
+    mac: MacAddr,
+    source: Ipv6Addr,
+    vip: Ipv6Addr,
+    router: Ipv6Addr,
+    router_mac: MacAddr,
+) -> NdpFrame {
+    NdpFrame { destination: router_mac, destination_ip: router, ..announcement(mac, source, vip) }
 }
 
 /// The advertisement to whoever sent `solicitation`: its target is at `mac`. One that came from nowhere is answered to

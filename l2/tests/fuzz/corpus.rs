@@ -42,6 +42,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
             frames.extend(
                 [
                     ndp::announcement(mac, v6(200), new),
+                    ndp::gateway_announcement(mac, v6(200), new, v6(254), OWN[0]),
                     ndp::probe(mac, new),
                     solicitation,
                     NdpFrame { destination: OWN[0], destination_ip: new, ..solicitation },

@@ -36,7 +36,7 @@ fn address_that_a_host_holds_is_reported_and_left_to_it_until_it_is_gone() {
         announcer.handle.announce(fresh(1));
         announcer
             .observe("announced when nobody answers any more", |observed| {
-                observed.in_use.is_empty() && observed.vips.values().all(|vip| vip.interfaces.contains_key("eth0"))
+                observed.in_use.is_empty() && observed.vips.values().all(|vip| vip.interfaces.contains("eth0"))
             })
             .await;
         for vip in VIPS {
@@ -55,7 +55,7 @@ fn address_that_a_host_holds_is_announced_where_the_operator_wants_it() {
         announcer.handle.announce(fresh(0));
         announcer
             .observe("announced and reported", |observed| {
-                observed.in_use.len() == 2 && observed.vips.values().all(|vip| vip.interfaces.contains_key("eth0"))
+                observed.in_use.len() == 2 && observed.vips.values().all(|vip| vip.interfaces.contains("eth0"))
             })
             .await;
     });
@@ -76,7 +76,7 @@ fn address_that_nobody_holds_is_announced_and_not_reported() {
                 let done = observed
                     .vips
                     .values()
-                    .filter(|vip| vip.counters.probes_sent == 3 && vip.interfaces.contains_key("eth0"));
+                    .filter(|vip| vip.counters.probes_sent == 3 && vip.interfaces.contains("eth0"));
                 done.count() == VIPS.len()
             })
             .await;

@@ -83,7 +83,7 @@ fn renamed_interface_goes_on_and_is_found_by_its_new_name() {
         announcer.handle.announce(vec![Announcement::everywhere(VIPS[0]), named]);
         announcer
             .observe("one is announced", |observed| {
-                observed.vips.get(&VIPS[0]).is_some_and(|vip| vip.interfaces.contains_key("eth0"))
+                observed.vips.get(&VIPS[0]).is_some_and(|vip| vip.interfaces.contains("eth0"))
             })
             .await;
         let old = host.interface();
@@ -94,7 +94,7 @@ fn renamed_interface_goes_on_and_is_found_by_its_new_name() {
         announcer.handle.interfaces(vec![Interface { name: "uplink".into(), ..old }]);
         announcer
             .observe("both are announced", |observed| {
-                observed.vips.values().all(|vip| vip.interfaces.keys().eq(["uplink"]))
+                observed.vips.values().all(|vip| vip.interfaces.names().eq(["uplink"]))
             })
             .await;
         for vip in VIPS {

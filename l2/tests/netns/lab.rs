@@ -150,6 +150,14 @@ impl Host {
         command("ip", &["-n", &format!("{}-switch", lab.prefix), "link", "set", &self.port, state]);
     }
 
+    /// Sets options of the switch's port that this host is attached to; see `bridge(8)`.
+    pub(crate) fn port(&self, lab: &Lab, options: &str) {
+        let switch = format!("{}-switch", lab.prefix);
+        let mut all = vec!["-n", &switch, "link", "set", "dev", &self.port];
+        all.extend(options.split_whitespace());
+        command("bridge", &all);
+    }
+
     /// Runs `action` on a thread in this namespace; threads it starts are in it too.
     pub(crate) fn inside<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
         let namespace = File::open(format!("/var/run/netns/{}", self.namespace)).expect("the namespace");
@@ -239,8 +247,7 @@ impl Announcer {
         let announcement = |address: &T| Announcement::everywhere((*address).into());
         self.handle.announce(addresses.iter().map(announcement).collect());
         self.observe("announced", |observed| {
-            observed.vips.len() == addresses.len()
-                && observed.vips.values().all(|vip| vip.interfaces.contains_key("eth0"))
+            observed.vips.len() == addresses.len() && observed.vips.values().all(|vip| vip.interfaces.contains("eth0"))
         })
         .await;
     }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod detection;
 #[cfg(test)]
+mod families;
+#[cfg(test)]
 mod interfaces;
 #[cfg(test)]
 mod lab;
@@ -22,82 +24,7 @@ use lab::{Lab, eventually, run};
 
 const CLIENT: &str = "192.0.2.3/24";
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
-const OTHER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 101);
 const NOBODY: MacAddr = MacAddr(2, 0, 0, 0, 0, 0x99);
-
-#[test]
-fn entries_of_a_client_move_to_the_new_owner_reachable_or_stale() {
-    run(async {
-        let mut lab = Lab::new();
-        let (a, b) = (lab.host("a", None), lab.host("b", None));
-        let client = lab.host("client", Some(CLIENT));
-        let announcers = [(a.announcer(), &a), (b.announcer(), &b)];
-        // Nothing makes the client ask: only what the new owner says of its own accord can move an entry.
-        for (round, state) in ["reachable", "stale", "delay", "stale", "reachable"].into_iter().enumerate() {
-            let (old, old_host) = &announcers[round % 2];
-            let (new, new_host) = &announcers[(round + 1) % 2];
-            old.announce(&[VIP]).await;
-            old.announce::<Ipv4Addr>(&[]).await;
-            client.ip(&format!("neigh replace {VIP} lladdr {} nud {state} dev eth0", old_host.mac));
-            assert!(client.believes(VIP, old_host.mac));
-            new.announce(&[VIP]).await;
-            eventually(state, || client.believes(VIP, new_host.mac)).await;
-        }
-    });
-}
-
-#[test]
-fn questions_are_answered_for_owned_addresses_only_and_after_the_end_for_none() {
-    run(async {
-        let mut lab = Lab::new();
-        let host = lab.host("a", None);
-        let client = lab.host("client", Some(CLIENT));
-        client.sysctl("net.ipv4.neigh.eth0.mcast_solicit", "1");
-        let announcer = host.announcer();
-        announcer.handle.watch(BTreeSet::from([IpAddr::V4(OTHER)]));
-        announcer.announce(&[VIP]).await;
-        client.ask(&[OTHER, VIP]);
-        eventually("the owned address is resolved", || client.believes(VIP, host.mac)).await;
-        eventually("the other is not", || client.neighbour(OTHER).contains("FAILED")).await;
-        let answered = announcer
-            .observe("the answer is counted", |observed| {
-                observed.vips.values().any(|vip| vip.counters.responses_sent > 0)
-            })
-            .await;
-        assert!(answered.vips[&IpAddr::V4(VIP)].counters.requests_received > 0);
-
-        let observed = announcer.handle.observed();
-        announcer.handle.shutdown().await;
-        assert!(observed.borrow().vips.is_empty());
-        client.ip(&format!("neigh del {VIP} dev eth0"));
-        client.ask(&[VIP]);
-        eventually("nobody answers any more", || client.neighbour(VIP).contains("FAILED")).await;
-    });
-}
-
-#[test]
-fn questions_for_foreign_addresses_do_not_wake_the_process() {
-    run(async {
-        let mut lab = Lab::new();
-        let host = lab.host("a", None);
-        let client = lab.host("client", Some(CLIENT));
-        let announcer = host.announcer();
-        announcer.announce(&[VIP]).await;
-        let before = host.statistic("rx_packets");
-        let foreign: Vec<Ipv4Addr> = (110..240).map(|last| Ipv4Addr::new(192, 0, 2, last)).collect();
-        client.ask(&foreign);
-        client.ask(&[VIP]);
-        eventually("the owned address is resolved", || client.believes(VIP, host.mac)).await;
-        assert!(host.statistic("rx_packets") >= before + 131, "every question came to the interface");
-        let observed = announcer
-            .observe("the question is counted", |observed| {
-                observed.vips[&IpAddr::V4(VIP)].counters.requests_received > 0
-            })
-            .await;
-        let received = observed.interfaces["eth0"].counters.frames_received;
-        assert_eq!(received, observed.vips[&IpAddr::V4(VIP)].counters.requests_received);
-    });
-}
 
 #[test]
 fn interface_that_goes_down_and_up_is_announced_anew() {
@@ -165,25 +92,6 @@ fn interface_that_is_replaced_is_announced_on_with_its_new_index_and_address() {
 }
 
 #[test]
-fn successor_is_heard_by_who_watches_and_a_foreign_claim_is_defended() {
-    run(async {
-        let mut lab = Lab::new();
-        let (a, b) = (lab.host("a", None), lab.host("b", None));
-        let (mut old, mut new) = (a.announcer(), b.announcer());
-        new.handle.watch(BTreeSet::from([IpAddr::V4(VIP)]));
-        new.observe("listening", |observed| observed.interfaces.get("eth0").is_some_and(|status| status.open)).await;
-        old.announce(&[VIP]).await;
-        let heard = new.hear().await;
-        assert_eq!((heard.vip, heard.mac, heard.announced, heard.defended), (IpAddr::V4(VIP), a.mac, false, false));
-
-        new.announce(&[VIP]).await;
-        let heard = old.hear().await;
-        assert_eq!((heard.mac, heard.interface.as_str()), (b.mac, "eth0"));
-        assert!(heard.announced && heard.defended, "a stranger is answered with a defence");
-    });
-}
-
-#[test]
 fn peer_is_heard_and_not_defended_against() {
     run(async {
         let mut lab = Lab::new();
@@ -194,36 +102,6 @@ fn peer_is_heard_and_not_defended_against() {
         new.announce(&[VIP]).await;
         let heard = old.hear().await;
         assert!(heard.announced && !heard.defended && heard.mac == b.mac);
-    });
-}
-
-#[test]
-fn filter_for_a_thousand_scattered_addresses_is_taken_by_the_kernel_and_exact() {
-    run(async {
-        let mut lab = Lab::new();
-        let host = lab.host("a", None);
-        let client = lab.host("client", Some("10.77.255.1/16"));
-        let owned: Vec<Ipv4Addr> = (0..1_000_u32).map(|n| Ipv4Addr::from(0x0a4d_0000 + 2 * n)).collect();
-        let announcer = host.announcer();
-        announcer.announce(&owned).await;
-        let asked: Vec<Ipv4Addr> = owned.iter().copied().step_by(37).collect();
-        let between: Vec<Ipv4Addr> = asked.iter().map(|vip| Ipv4Addr::from(u32::from(*vip) + 1)).collect();
-        let before = host.statistic("rx_packets");
-        client.ask(&between);
-        client.ask(&asked);
-        for vip in &asked {
-            eventually("every owned address is resolved", || client.believes(*vip, host.mac)).await;
-        }
-        assert!(host.statistic("rx_packets") >= before + 2 * u64::try_from(asked.len()).expect("a few"));
-        let observed = announcer
-            .observe("the questions are counted", |observed| {
-                asked.iter().all(|vip| observed.vips[&IpAddr::V4(*vip)].counters.requests_received > 0)
-            })
-            .await;
-        let status = &observed.interfaces["eth0"];
-        let requests: u64 = observed.vips.values().map(|vip| vip.counters.requests_received).sum();
-        assert_eq!(status.counters.frames_received, requests, "nothing foreign came through");
-        assert!(status.error.is_none(), "{:?}", status.error);
     });
 }
 

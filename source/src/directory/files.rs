@@ -69,7 +69,7 @@ struct File {
     /// Since when it is not there any more.
     gone: Option<Instant>,
     items: Arc<Vec<Item>>,
-    problem: Option<Problem>,
+    problem: Option<Box<Problem>>,
 }
 
 /// Everything below one directory.
@@ -135,7 +135,7 @@ impl Files {
 
     /// The files and folders that cannot be read.
     pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.by_name.values().filter_map(|file| file.problem.as_ref()).chain(&self.unreadable)
+        self.by_name.values().filter_map(|file| file.problem.as_deref()).chain(&self.unreadable)
     }
 }
 
@@ -194,7 +194,7 @@ impl File {
                 self.items = Arc::default();
                 self.problem = None;
             }
-            Err(error) => self.problem = Some(error.problem(name)),
+            Err(error) => self.problem = Some(Box::new(error.problem(name))),
         }
     }
 }
@@ -285,5 +285,6 @@ fn read(path: &Path, name: &str, before: &[Item]) -> Result<Vec<Item>, Unreadabl
     for item in &mut all {
         item.fall_back_to(before);
     }
+    all.shrink_to_fit();
     Ok(all)
 }

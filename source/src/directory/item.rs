@@ -26,9 +26,10 @@ pub(super) struct Item {
     pub(super) place: String,
     pub(super) content: Content,
     /// What is wrong with it; the content is then that of its last good version, or nothing.
-    pub(super) problem: Option<Problem>,
+    pub(super) problem: Option<Box<Problem>>,
 }
 
+/// Nothing large stands in here itself: there may be thousands, and most are Services and endpoints.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
     Service(Arc<Service>),
@@ -36,10 +37,10 @@ pub(super) enum Content {
     Node(Arc<Node>),
     Namespace(Labels),
     /// Resources of the configuration.
-    Config(Resources),
+    Config(Box<Resources>),
     /// What the configuration may refer to; it does not say which namespace is meant.
-    Secret(Resources),
-    Skipped(Skipped),
+    Secret(Box<Resources>),
+    Skipped(Box<Skipped>),
     /// What is wrong if this is configuration at all, which its namespace decides.
     Suspect(Box<Problem>),
     /// Counters of a pool as they were written.
@@ -61,13 +62,14 @@ impl Item {
         // What was configuration and is none any more has been damaged, not withdrawn.
         if self.problem.is_none()
             && matches!(good.content, Content::Config(_))
-            && let Content::Skipped(Skipped { reason, .. }) = &self.content
+            && let Content::Skipped(skipped) = &self.content
         {
+            let reason = &skipped.reason;
             let message = format!("was configuration before; {reason}. Remove the file if that is meant");
-            self.problem = Some(Problem::new(self.object.clone(), "", "", message));
+            self.problem = Some(Box::new(Problem::new(self.object.clone(), "", "", message)));
         }
         if let Content::Suspect(problem) = &self.content {
-            self.problem = Some((**problem).clone());
+            self.problem = Some(problem.clone());
         }
         if self.problem.is_some() {
             self.content = good.content.clone();
@@ -133,13 +135,13 @@ impl Reader<'_> {
             object: problem.object.clone(),
             place: self.place.clone(),
             content: Content::Nothing,
-            problem: Some(problem),
+            problem: Some(Box::new(problem)),
         }
     }
 
     fn skipped(&self, object: ObjectRef, reason: &str) -> Item {
         let skipped = Skipped { object: object.clone(), place: self.place.clone(), reason: reason.to_owned() };
-        self.item(object, Content::Skipped(skipped))
+        self.item(object, Content::Skipped(Box::new(skipped)))
     }
 
     fn no_object(&self, document: &Value) -> Item {
@@ -147,7 +149,7 @@ impl Reader<'_> {
         if legacy::is_values(document) {
             let name = self.place.as_str();
             return match legacy::from_values(document, name) {
-                Ok(resources) => self.item(ObjectRef::new("Values", "", name), Content::Config(resources)),
+                Ok(resources) => self.item(ObjectRef::new("Values", "", name), Content::Config(Box::new(resources))),
                 Err(problems) => self.several(problems),
             };
         }
@@ -170,7 +172,7 @@ impl Reader<'_> {
             return self.item(ObjectRef::new("File", "", self.file), Content::Nothing);
         };
         let rest = Resources { problems: problems.collect(), ..Resources::default() };
-        Item { content: Content::Config(rest), ..self.wrong(first) }
+        Item { content: Content::Config(Box::new(rest)), ..self.wrong(first) }
     }
 
     fn objects(&mut self, document: &Value) -> Vec<Item> {
@@ -210,8 +212,8 @@ impl Reader<'_> {
             }
             ("metallb.io/v1beta1", kind) if STATUS_KINDS.contains(&kind) => self.item(object, Content::Nothing),
             _ if is_configuration(version, kind) => match read(kind, document, UnknownFields::Refuse) {
-                Ok(facts) if kind == "Secret" => self.item(object, Content::Secret(facts)),
-                Ok(resources) => self.item(object, Content::Config(resources)),
+                Ok(facts) if kind == "Secret" => self.item(object, Content::Secret(Box::new(facts))),
+                Ok(resources) => self.item(object, Content::Config(Box::new(resources))),
                 Err(problems) => self.several(problems),
             },
             _ => self.skipped(object, &format!("not read: ferrolb has no use for {version} {kind}")),
@@ -220,7 +222,7 @@ impl Reader<'_> {
 
     /// Names become parts of file names, so they have to be what an API server would take.
     fn wrong_name(&self, object: &ObjectRef, document: &Value) -> Option<Problem> {
-        let longest = if object.kind == "Service" { 63 } else { 253 };
+        let longest = if &*object.kind == "Service" { 63 } else { 253 };
         for (field, text, longest) in [("name", &object.name, longest), ("namespace", &object.namespace, 63)] {
             let there =
                 document.get("metadata").and_then(|metadata| metadata.get(field)).filter(|value| !value.is_null());
@@ -270,14 +272,14 @@ impl Reader<'_> {
 
     /// The ConfigMap `config` is configuration of the chart or of old, unless it is somebody else's.
     fn config_map(&self, object: ObjectRef, document: &Value) -> Item {
-        let ours = object.name == "config";
+        let ours = &*object.name == "config";
         let under = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).filter(|_| ours);
         let text = ConfigMapText { config: under("/data/config"), values: under("/data/values") };
         if text.is_empty() {
             return self.skipped(object, "not read: no configuration of ferrolb");
         }
         match text.read(&object) {
-            Ok(resources) => self.item(object, Content::Config(resources)),
+            Ok(resources) => self.item(object, Content::Config(Box::new(resources))),
             Err(problems) if text.is_certain() => self.several(problems),
             Err(problems) => match problems.into_iter().next() {
                 Some(problem) => self.item(object, Content::Suspect(Box::new(problem))),
@@ -289,7 +291,7 @@ impl Reader<'_> {
 
 fn in_default_namespace(mut object: ObjectRef) -> ObjectRef {
     if object.namespace.is_empty() {
-        "default".clone_into(&mut object.namespace);
+        object.namespace = "default".into();
     }
     object
 }

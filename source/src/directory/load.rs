@@ -48,7 +48,7 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, SourceError> {
 pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
     let mut cluster = Cluster { problems: files.problems().cloned().collect(), ..Cluster::default() };
     let held: HashMap<ObjectKey, &Arc<Service>> = files.statuses().filter_map(Item::service).collect();
-    cluster.problems.extend(files.statuses().filter_map(|item| item.problem.clone()));
+    cluster.problems.extend(files.statuses().filter_map(|item| item.problem.as_deref().cloned()));
     cluster.pool_statuses = files.statuses().filter_map(Item::pool_status).collect();
 
     let mut seen: HashMap<&ObjectRef, &str> = HashMap::new();
@@ -58,7 +58,7 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
         if presence == Presence::Gone && seen.contains_key(&item.object) {
             continue;
         }
-        cluster.problems.extend(item.problem.clone());
+        cluster.problems.extend(item.problem.as_deref().cloned());
         let said = item.problem.is_some() || !matches!(item.content, Content::Skipped(_) | Content::Nothing);
         let named = !item.object.name.is_empty() && said;
         if named && let Some(first) = seen.insert(&item.object, &item.place) {
@@ -77,13 +77,13 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
             }
             Content::Endpoints(service, more) => endpoints.entry(service.clone()).or_default().extend_from_slice(more),
             Content::Node(node) => {
-                cluster.nodes.insert(item.object.name.clone(), Arc::clone(node));
+                cluster.nodes.insert(item.object.name.to_string(), Arc::clone(node));
             }
             Content::Namespace(labels) => {
-                cluster.namespaces.insert(item.object.name.clone(), labels.clone());
+                cluster.namespaces.insert(item.object.name.to_string(), labels.clone());
             }
             Content::Config(_) | Content::Secret(_) | Content::Suspect(_) => configuration.push(item),
-            Content::Skipped(skipped) => cluster.skipped.push(skipped.clone()),
+            Content::Skipped(skipped) => cluster.skipped.push((**skipped).clone()),
             Content::Nothing | Content::PoolStatus(_) => {}
         }
     }
@@ -97,13 +97,13 @@ fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&
     cluster.resources.nodes = cluster.nodes.iter().map(|(name, node)| (name.clone(), node.labels.clone())).collect();
     let certain = configuration.iter().filter(|item| matches!(item.content, Content::Config(_)));
     let named: BTreeSet<&str> =
-        certain.map(|item| item.object.namespace.as_str()).filter(|name| !name.is_empty()).collect();
+        certain.map(|item| &*item.object.namespace).filter(|name| !name.is_empty()).collect();
     cluster.namespace = match namespace {
         Some(namespace) => namespace.to_owned(),
         None => named.first().map_or_else(|| DEFAULT_NAMESPACE.to_owned(), |first| (*first).to_owned()),
     };
     if namespace.is_none() && named.len() > 1 {
-        for item in configuration.iter().filter(|item| named.iter().skip(1).any(|n| *n == item.object.namespace)) {
+        for item in configuration.iter().filter(|item| named.iter().skip(1).any(|n| *n == &*item.object.namespace)) {
             let all = named.iter().copied().collect::<Vec<_>>().join(", ");
             let message =
                 format!("configuration objects name several namespaces ({all}); say with --namespace which one counts");
@@ -112,16 +112,16 @@ fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&
         }
     }
     for item in configuration {
-        let ours = item.object.namespace.is_empty() || item.object.namespace == cluster.namespace;
+        let ours = item.object.namespace.is_empty() || *item.object.namespace == cluster.namespace;
         if let Content::Suspect(problem) = &item.content
-            && (ours || item.object.namespace == METALLB_NAMESPACE)
+            && (ours || &*item.object.namespace == METALLB_NAMESPACE)
         {
             cluster.problems.push((**problem).clone());
         }
         if let Content::Secret(facts) = &item.content
             && ours
         {
-            cluster.resources.extend(facts.clone());
+            cluster.resources.extend((**facts).clone());
         }
         let Content::Config(resources) = &item.content else { continue };
         if !ours {
@@ -132,6 +132,6 @@ fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&
             });
             continue;
         }
-        cluster.resources.extend(resources.clone());
+        cluster.resources.extend((**resources).clone());
     }
 }

@@ -1,6 +1,8 @@
 //! Keeps everything known, decides anew on every change, and gives successors their time. No clock, no sockets: the
 //! whole speaker runs in virtual time in tests.
 
+mod memory;
+mod moment;
 mod timers;
 
 use std::collections::VecDeque;
@@ -13,10 +15,12 @@ use ferrolb_gossip::{NodeName, View};
 use ferrolb_source::Cluster;
 
 use crate::plan::{Ground, NodePlan, Options, Snapshot, Turns, plan};
-use timers::Timers;
+pub use memory::Memory;
+pub use moment::Moment;
+pub use timers::Timers;
 
 /// What the brain is told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Input {
     /// The resources changed.
     Cluster(Arc<Cluster>),
@@ -51,12 +55,16 @@ pub struct Brain {
     plan: Arc<NodePlan>,
     /// Since the first input.
     timers: Option<Timers>,
+    /// When the first input came.
+    origin: Option<Instant>,
     /// When it last decided.
-    decided: Option<Instant>,
+    decided: Option<Moment>,
     /// What is wrong with the newest resources.
     problems: Vec<Problem>,
     /// A good configuration that would take the ground from under addresses we announce: it waits for the controller.
     waiting: Option<Arc<Config>>,
+    /// Where the configuration in force comes from.
+    in_force: Option<Arc<Cluster>>,
     stale: bool,
     outputs: VecDeque<Output>,
 }
@@ -75,13 +83,19 @@ impl Brain {
             ground: Ground::default(),
             turns: Turns::default(),
         };
+        Self::of(snapshot)
+    }
+
+    fn of(snapshot: Snapshot) -> Self {
         Self {
             snapshot,
             plan: Arc::default(),
             timers: None,
+            origin: None,
             decided: None,
             problems: Vec::new(),
             waiting: None,
+            in_force: None,
             stale: false,
             outputs: VecDeque::new(),
         }
@@ -89,6 +103,7 @@ impl Brain {
 
     /// Takes over news and decides anew.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        let now = self.begin(now);
         let timers = self.timers.get_or_insert_with(|| Timers::new(now));
         match input {
             Input::Cluster(cluster) => self.take_over(cluster),
@@ -114,13 +129,28 @@ impl Brain {
 
     /// Does what time brings.
     pub fn handle_deadline(&mut self, now: Instant) {
+        let now = self.begin(now);
         self.timers.get_or_insert_with(|| Timers::new(now)).expire(now);
         self.decide(now);
     }
 
     /// When [`Brain::handle_deadline`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
+        Some(self.origin? + self.next_moment()?.elapsed())
+    }
+
+    /// The same in the brain's own time.
+    pub fn next_moment(&self) -> Option<Moment> {
         self.timers.as_ref()?.next_deadline(self.decided?)
+    }
+
+    /// `now` in the brain's own time, which begins with the first input.
+    pub fn moment(&self, now: Instant) -> Moment {
+        Moment::of(now, self.origin.unwrap_or(now))
+    }
+
+    fn begin(&mut self, now: Instant) -> Moment {
+        Moment::of(now, *self.origin.get_or_insert(now))
     }
 
     /// What to do next; `None`: nothing.
@@ -172,6 +202,7 @@ impl Brain {
             !shown || config.pool_of(&[announced.vip]).is_some()
         };
         if self.plan.l2.iter().all(keeps) {
+            self.in_force = Some(Arc::clone(&self.snapshot.cluster));
             if self.snapshot.config.as_ref() != Some(&config) {
                 self.snapshot.config = Some(config);
             }
@@ -180,7 +211,7 @@ impl Brain {
         }
     }
 
-    fn decide(&mut self, now: Instant) {
+    fn decide(&mut self, now: Moment) {
         let timers = self.timers.get_or_insert_with(|| Timers::new(now));
         self.decided = Some(now);
         self.snapshot.turns = timers.turns(now);

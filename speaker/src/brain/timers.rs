@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ferrolb_gossip::{NodeName, View};
+use serde::{Deserialize, Serialize};
 
+use super::Moment;
 use crate::plan::{Cause, Ground, NodePlan, Snapshot, Strategy, Turns};
 
 /// A successor that has not claimed a vacant address by then is passed over.
@@ -24,48 +26,49 @@ const LINGER_UNCLAIMED: Duration = Duration::from_secs(1);
 /// as one that has just started.
 const SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Vacancy {
     successors: Vec<NodeName>,
     skipped: usize,
-    deadline: Instant,
+    deadline: Moment,
 }
 
 /// A preference that waits for its time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Ripening {
     preference: i32,
-    since: Instant,
+    since: Moment,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Lingering {
     to: NodeName,
-    deadline: Instant,
+    deadline: Moment,
 }
 
 /// See the module.
-#[derive(Debug)]
-pub(super) struct Timers {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timers {
     vacancies: BTreeMap<IpAddr, Vacancy>,
     ripening: BTreeMap<IpAddr, Ripening>,
     lingering: BTreeMap<IpAddr, Lingering>,
     /// When a member came or went.
-    churned: Instant,
+    churned: Moment,
     /// When an address changed its owner.
-    moved: Instant,
+    moved: Moment,
     /// Whether an address waits for calm.
     awaits_calm: bool,
     /// How many members have come.
     arrivals: u32,
     /// The links are back and nobody else has been heard yet: until then nothing is announced.
-    settling: Option<Instant>,
+    settling: Option<Moment>,
 }
 
 // === impl Timers ===
 
 impl Timers {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Moment) -> Self {
         Self {
             vacancies: BTreeMap::new(),
             ripening: BTreeMap::new(),
@@ -79,7 +82,7 @@ impl Timers {
     }
 
     /// Notes who came and went.
-    pub(super) fn view(&mut self, now: Instant, before: &View, after: &View) {
+    pub(super) fn view(&mut self, now: Moment, before: &View, after: &View) {
         let lives = |view: &View| view.members.iter().map(|(name, life)| (name.clone(), life.boot)).collect::<Vec<_>>();
         if lives(before) != lives(after) {
             self.churned = now;
@@ -93,7 +96,7 @@ impl Timers {
 
     /// Notes what the links allow now. A node whose links were all down could not hear that others took over; alone with
     /// them again it would announce every address over their heads.
-    pub(super) fn ground(&mut self, now: Instant, before: &Snapshot, after: &Ground) {
+    pub(super) fn ground(&mut self, now: Moment, before: &Snapshot, after: &Ground) {
         let none = |ground: &Ground| ground.interfaces.as_ref().is_some_and(BTreeSet::is_empty);
         let alone = before.view.members.len() <= 1 && before.cluster.nodes.len() > 1;
         if none(after) {
@@ -104,7 +107,7 @@ impl Timers {
     }
 
     /// What has been decided by now.
-    pub(super) fn turns(&self, now: Instant) -> Turns {
+    pub(super) fn turns(&self, now: Moment) -> Turns {
         let ripe = |entry: &Ripening| ripe_at(entry, self.churned) <= now;
         Turns {
             skipped: self.vacancies.iter().filter(|(_, v)| v.skipped > 0).map(|(vip, v)| (*vip, v.skipped)).collect(),
@@ -117,7 +120,7 @@ impl Timers {
     }
 
     /// Passes over successors whose time is up, and ends what has lingered long enough.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Moment) {
         for vacancy in self.vacancies.values_mut().filter(|vacancy| vacancy.deadline <= now) {
             vacancy.skipped += 1;
             vacancy.deadline = now + CLAIM_WITHIN;
@@ -127,7 +130,7 @@ impl Timers {
     }
 
     /// When something is due after `now`.
-    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn next_deadline(&self, now: Moment) -> Option<Moment> {
         let vacancies = self.vacancies.values().map(|vacancy| vacancy.deadline);
         let lingering = self.lingering.values().map(|lingering| lingering.deadline);
         let ripe = self.ripening.values().map(|entry| ripe_at(entry, self.churned));
@@ -147,7 +150,7 @@ impl Timers {
     }
 
     /// Takes a plan into account. Says whether that changes the turns that it was made with.
-    pub(super) fn follow(&mut self, now: Instant, snapshot: &Snapshot, before: &NodePlan, plan: &NodePlan) -> bool {
+    pub(super) fn follow(&mut self, now: Moment, snapshot: &Snapshot, before: &NodePlan, plan: &NodePlan) -> bool {
         let before_turns = self.turns(now);
         self.vacancies(now, plan);
         self.linger(now, snapshot, before, plan);
@@ -168,7 +171,7 @@ impl Timers {
     }
 
     /// Starts the clock of new vacancies and forgets filled ones.
-    fn vacancies(&mut self, now: Instant, plan: &NodePlan) {
+    fn vacancies(&mut self, now: Moment, plan: &NodePlan) {
         self.vacancies.retain(|vip, _| plan.vacant.contains_key(vip));
         for (vip, successors) in &plan.vacant {
             let mut candidates = successors.clone();
@@ -182,7 +185,7 @@ impl Timers {
     }
 
     /// Goes on with addresses that this node has just lost in an orderly move, until the new owner was heard.
-    fn linger(&mut self, now: Instant, snapshot: &Snapshot, before: &NodePlan, plan: &NodePlan) {
+    fn linger(&mut self, now: Moment, snapshot: &Snapshot, before: &NodePlan, plan: &NodePlan) {
         if !snapshot.is_ready() || snapshot.ground.cut_off {
             // After a stall others have taken over long ago.
             return self.lingering.clear();
@@ -205,11 +208,11 @@ impl Timers {
         }
     }
 
-    fn calm_at(&self) -> Instant {
+    fn calm_at(&self) -> Moment {
         (self.churned + STABLE_FOR).max(self.moved + REBALANCE_EVERY)
     }
 }
 
-fn ripe_at(entry: &Ripening, churned: Instant) -> Instant {
+fn ripe_at(entry: &Ripening, churned: Moment) -> Moment {
     entry.since.max(churned) + STABLE_FOR
 }

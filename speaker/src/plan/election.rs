@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ferrolb_gossip::{NodeName, rank};
+use serde::{Deserialize, Serialize};
 
 use super::Snapshot;
 use super::eligibility::Standing;
 
 /// How the owner of an address is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Strategy {
     /// Claims stand while their owner lives and may announce; vacant addresses go to the best ranked node that does
     /// not already own more than its share. A node that comes back gets nothing back. A node that is being emptied
@@ -63,7 +65,7 @@ pub(super) struct Elected {
 }
 
 /// A move that nothing forces.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upgrade {
     /// The new owner.
     pub to: NodeName,
@@ -72,7 +74,8 @@ pub struct Upgrade {
 }
 
 /// What an address is moved for although its owner is well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Cause {
     /// To a node that is preferred by this sum of weights.
     Preference(i32),

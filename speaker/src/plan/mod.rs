@@ -15,7 +15,8 @@ use std::sync::Arc;
 use ferrolb_config::{Config, Interfaces};
 use ferrolb_gossip::{NodeName, rank};
 use ferrolb_source::{ObjectKey, Service};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 pub use election::{Cause, Strategy, Upgrade};
 pub use explain::{Explanation, NodeVerdict, explain};
@@ -46,7 +47,7 @@ pub struct Verdict {
 }
 
 /// An address that this node answers for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     /// The address.
     pub vip: IpAddr,
@@ -58,8 +59,8 @@ pub struct Announcement {
     pub reasserted: u32,
     /// Nobody is known to have held it before: somebody who is no node of ours may.
     pub fresh: bool,
-    /// The Services it is announced for.
-    pub services: BTreeSet<ObjectKey>,
+    /// The Services it is announced for, in order; seldom more than one.
+    pub services: SmallVec<[ObjectKey; 1]>,
 }
 
 /// Everything this node is to do.
@@ -235,9 +236,12 @@ fn announce(
         interfaces: interfaces.clone(),
         reasserted,
         fresh,
-        services: BTreeSet::new(),
+        services: SmallVec::new(),
     });
-    entry.services.insert(candidate.key.clone());
+    // They come in order, and a Service may list an address twice.
+    if entry.services.last() != Some(candidate.key) {
+        entry.services.push(candidate.key.clone());
+    }
     entry.interfaces = match (entry.interfaces.clone(), interfaces) {
         (Interfaces::Named(a), Interfaces::Named(b)) => Interfaces::Named(a.into_iter().chain(b).collect()),
         (Interfaces::All, _) | (_, Interfaces::All) => Interfaces::All,

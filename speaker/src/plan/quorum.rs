@@ -14,12 +14,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use ferrolb_config::L2Advertisement;
+use serde::{Deserialize, Serialize};
 
 use super::eligibility::is_excluded;
 use super::{Reason, Snapshot};
 
 /// See the module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum PartitionPolicy {
     /// Every part announces.
     #[default]

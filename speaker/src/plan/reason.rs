@@ -104,6 +104,37 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// What [`Reason::code`] leaves open: a node, a pool, interfaces or a count; empty where it says it all.
+    pub fn about(&self) -> String {
+        match self {
+            Self::HandingOver { to } => to.to_string(),
+            Self::OwnedBy { owner } => owner.to_string(),
+            Self::Vacant { expected } => expected.to_string(),
+            Self::NotAdvertised { pool } => pool.clone(),
+            Self::NoUsableInterface { allowed: Interfaces::Named(names) } => {
+                names.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+            }
+            Self::NoQuorum { seen, of } => format!("{seen}/{of}"),
+            Self::Owner
+            | Self::NotReady
+            | Self::NotAMember
+            | Self::NodeUnknown
+            | Self::IpNotAllowed
+            | Self::NoMatchingAdvertisement
+            | Self::NodeNotSelected
+            | Self::NoEndpoints
+            | Self::NoLocalEndpoints
+            | Self::SharedIpWithServiceSelector
+            | Self::NodeNetworkUnavailable
+            | Self::NodeLabeledExcludeBalancers
+            | Self::NoUsableInterface { allowed: Interfaces::All }
+            | Self::CutOff
+            | Self::NoEligibleNode => String::new(),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use ferrolb_config::Config;
 use ferrolb_gossip::{Claim, Held, Identity, NodeName, View};
 use ferrolb_source::Cluster;
+use serde::{Deserialize, Serialize};
 
 use super::{NodePlan, PartitionPolicy, Strategy, plan};
 
 /// Choices of the operator that decisions depend on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Options {
     /// Announce Services of this loadBalancerClass; `None`: those without one.
     pub class: Option<String>,
@@ -46,7 +48,8 @@ pub struct Snapshot {
 }
 
 /// What the links of this node allow.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Ground {
     /// Names of the interfaces that can announce; `None`: not known yet, so any may.
     pub interfaces: Option<BTreeSet<String>>,

@@ -76,7 +76,9 @@ impl Speaker {
             Address {
                 address: announcement.vip,
                 services: announcement.services.iter().map(ToString::to_string).collect(),
-                interfaces: status.map(|status| status.interfaces.keys().cloned().collect()).unwrap_or_default(),
+                interfaces: status
+                    .map(|status| status.interfaces.names().map(str::to_owned).collect())
+                    .unwrap_or_default(),
                 requests_received: counters.requests_received,
                 responses_sent: counters.responses_sent,
                 gratuitous_sent: counters.gratuitous_sent,

@@ -1,5 +1,6 @@
 //! Flags of `ferrolb-speaker`, and why it cannot start.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -8,13 +9,17 @@ use ferrolb_daemon::tls::TlsArgs;
 use ferrolb_daemon::{DaemonArgs, GuardArgs, GuardError};
 use ferrolb_gossip::{Profile, UnknownProfile};
 use ferrolb_source::{Cluster, SourceError};
+use jiff::Timestamp;
 use thiserror::Error;
 
+use super::COMPONENT;
 use super::exclusion::ExclusionError;
 use super::ignored::IgnoredArgs;
 use super::keys::KeysError;
 use crate::admin::{AdminError, DEFAULT_PATH};
+use crate::metrics::Metrics;
 use crate::plan::{Options, PartitionPolicy, Strategy};
+use crate::record::{Recorder, Settings};
 
 /// Flags of `ferrolb-speaker`.
 #[derive(Debug, Clone, Args)]
@@ -94,6 +99,13 @@ pub struct SpeakerArgs {
     /// Unix socket that `ferrolb status`, `members` and `explain` ask.
     #[arg(long, env = "FERROLB_ADMIN_SOCKET", default_value = DEFAULT_PATH)]
     pub admin_socket: PathBuf,
+    /// Folder to record in what this speaker is told and decides, for `ferrolb replay` [default: not recorded].
+    #[arg(long, env = "FERROLB_RECORD", value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// MiB that all files of the record together take; the oldest make room.
+    #[arg(long, env = "FERROLB_RECORD_LIMIT", value_name = "MIB", default_value_t = 64,
+          value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub record_limit: u64,
     /// Flags that MetalLB's speaker has and that have no meaning here.
     #[command(flatten)]
     pub ignored: IgnoredArgs,
@@ -147,6 +159,9 @@ pub enum RunError {
     /// Two metrics of one name: a bug.
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
+    /// The kernel grants no thread for the record.
+    #[error("--record")]
+    Record(#[source] std::io::Error),
     /// The kernel grants no threads.
     #[error(transparent)]
     Runtime(#[from] ferrolb_daemon::RuntimeError),
@@ -168,10 +183,41 @@ impl SpeakerArgs {
         }
     }
 
+    /// The flags that a record tells beside the [`Options`]: none of them is a secret.
+    fn recorded(&self) -> BTreeMap<String, String> {
+        let flag = |name: &str, value: String| (name.to_owned(), value);
+        BTreeMap::from([
+            flag("--announce-in-use", self.announce_in_use.to_string()),
+            flag("--gossip-profile", self.profile_name().to_owned()),
+            flag("--gratuitous-arp-interval", self.gratuitous_arp_interval.to_string()),
+            flag("--interface-exclude", self.interface_exclude.join(",")),
+            flag("--source", self.source.clone()),
+        ])
+    }
+
+    /// A record, if there is to be one.
+    pub(super) fn recorder(&self, metrics: &Metrics) -> Result<Option<Recorder>, RunError> {
+        let Some(folder) = &self.record else { return Ok(None) };
+        let settings = Settings {
+            folder,
+            limit: self.record_limit << 20,
+            program: COMPONENT,
+            version: env!("CARGO_PKG_VERSION"),
+            flags: self.recorded(),
+            written: metrics.recorded("written"),
+            lost: metrics.recorded("lost"),
+        };
+        Recorder::new(settings, Timestamp::now()).map(Some).map_err(RunError::Record)
+    }
+
+    fn profile_name(&self) -> &str {
+        let otherwise = if self.ml_wan_config { "safe" } else { "default" };
+        self.gossip_profile.as_deref().unwrap_or(otherwise)
+    }
+
     /// How gossip keeps time.
     pub(super) fn profile(&self) -> Result<Profile, UnknownProfile> {
-        let otherwise = if self.ml_wan_config { "safe" } else { "default" };
-        self.gossip_profile.as_deref().unwrap_or(otherwise).parse()
+        self.profile_name().parse()
     }
 
     /// Where this node gossips.

@@ -88,11 +88,12 @@ impl Speaker {
 
     /// Ends everything that has a thread of its own.
     pub(super) async fn end(self) {
-        let Parts { gossip, l2, reporter, .. } = self.parts;
+        let Parts { gossip, l2, reporter, brain, .. } = self.parts;
         l2.shutdown().await;
         if let Err(error) = gossip.shutdown().await {
             tracing::error!(error = ferrolb_daemon::sentence(&error), "gossip ended badly");
         }
         drop(reporter);
+        brain.end().await;
     }
 }

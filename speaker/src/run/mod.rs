@@ -9,6 +9,7 @@ mod handover;
 mod ignored;
 mod interfaces;
 mod keys;
+mod mind;
 mod priority;
 mod reporter;
 mod speaker;
@@ -28,6 +29,7 @@ use ferrolb_source::{Location, Source, SourceError, configured_namespace};
 pub use ignored::IgnoredArgs;
 use keys::Keys;
 pub use keys::KeysError;
+use mind::Mind;
 use prometheus::Registry;
 use reporter::{Place, Reporter};
 use speaker::{Parts, Speaker};
@@ -71,13 +73,15 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
     let links = ferrolb_fib::driver::follow_links(&edges, last.clone());
     let l2_config = l2_config(args, &profile);
     let gossip = gossip_config(args, address, cluster_id, profile.clone(), ring)?;
-    let (l2, gossip) = priority::in_real_time(|| (ferrolb_l2::driver::spawn(l2_config), ferrolb_gossip::spawn(gossip)));
+    let start = || (ferrolb_l2::driver::spawn(l2_config), ferrolb_gossip::spawn(gossip));
+    let (l2, gossip) = priority::in_real_time(start).map_err(ferrolb_l2::driver::SpawnError::Thread)?;
     let ((l2, heard), gossip) = (l2?, gossip?);
     let me = NodeName::from(args.node_name.as_str());
     let view = Arc::clone(&gossip.view.borrow());
     let mut speaker = Speaker::new(Parts {
-        brain: Brain::new(me, args.options(), view),
+        brain: Mind::new(Brain::new(me, args.options(), view), args.recorder(&metrics)?),
         observed: l2.observed(),
+        gateways: gateways::follow(links.clone(), &edges, last.clone()),
         links,
         metrics,
         ready,

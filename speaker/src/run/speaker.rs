@@ -1,7 +1,7 @@
 //! The task that everything meets in: news go to the [`Brain`], what it wants goes to gossip, announcer and reporter.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use ferrolb_daemon::Readiness;
 use ferrolb_fib::links::Links;
 use ferrolb_gossip::{Facts, Handle as Gossip, KeyRing, Profile};
 use ferrolb_l2::driver::{Handle as L2, Observed};
-use ferrolb_l2::{Condition, Family, Interface, MacAddr};
-use ferrolb_source::Source;
+use ferrolb_l2::{Condition, Family, Gateway, Interface, MacAddr};
+use ferrolb_source::{KernelSetting, Source};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::confirmation::Confirmation;
 use super::exclusion::Exclusion;
 use super::interfaces::{self, Port};
+use super::mind::Mind;
 use super::reporter::Reporter;
-use super::{RunError, SpeakerArgs, gateways, now, sleep_until};
+use super::{RunError, SpeakerArgs, now, sleep_until};
 use crate::admin::Asked;
-use crate::brain::{Brain, Input, Output};
+use crate::brain::{Input, Output};
 use crate::metrics::Metrics;
 use crate::plan::{Ground, NodePlan};
 
@@ -33,9 +34,10 @@ const COUNT_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Parts {
     pub(super) args: SpeakerArgs,
     pub(super) profile: Profile,
-    pub(super) brain: Brain,
+    pub(super) brain: Mind,
     pub(super) source: Source,
     pub(super) links: watch::Receiver<Arc<Links>>,
+    pub(super) gateways: watch::Receiver<Vec<Gateway>>,
     pub(super) exclusion: Exclusion,
     pub(super) gossip: Gossip,
     pub(super) keys: watch::Receiver<Option<KeyRing>>,
@@ -53,8 +55,6 @@ pub(super) struct Parts {
 pub(super) struct Speaker {
     pub(super) parts: Parts,
     pub(super) ports: Vec<Port>,
-    /// Counters of the announcer that metrics have seen.
-    counted: BTreeMap<IpAddr, ferrolb_l2::Counters>,
     confirmation: Confirmation,
     /// What the others were told about this node.
     told: Option<Facts>,
@@ -75,7 +75,7 @@ impl Speaker {
         let mut ticks = tokio::time::interval(COUNT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (conditions, examined) = (Vec::new(), (Vec::new(), BTreeSet::new()));
-        Self { parts, ports, counted: BTreeMap::new(), confirmation, told: None, peers, conditions, examined, ticks }
+        Self { parts, ports, confirmation, told: None, peers, conditions, examined, ticks }
     }
 
     pub(super) async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), RunError> {
@@ -98,6 +98,9 @@ impl Speaker {
                 changed = self.parts.links.changed() => {
                     changed.map_err(|_closed| RunError::Ended("following links"))?;
                     self.links_changed();
+                }
+                Ok(()) = self.parts.gateways.changed() => {
+                    self.parts.l2.gateways(self.parts.gateways.borrow_and_update().clone());
                 }
                 changed = self.parts.observed.changed() => {
                     changed.map_err(|_closed| RunError::Ended("the announcer"))?;
@@ -197,7 +200,6 @@ impl Speaker {
         let links = Arc::clone(&self.parts.links.borrow_and_update());
         self.ports = interfaces::ports(&links, &self.parts.exclusion);
         self.parts.l2.interfaces(self.ports.iter().filter_map(|port| port.usable.clone().ok()).collect());
-        self.parts.l2.gateways(gateways::gateways(&links));
         self.examine();
         self.ground_changed();
     }
@@ -211,9 +213,12 @@ impl Speaker {
             return;
         }
         let found = ferrolb_l2::driver::conditions(&interfaces, &families);
-        for condition in found.iter().filter(|condition| !self.conditions.contains(condition)) {
-            tracing::warn!(interface = condition.interface, kind = %condition.kind, "{}", condition.message);
-        }
+        let settings = found.iter().map(|condition| KernelSetting {
+            interface: condition.interface.clone(),
+            kind: condition.kind.to_string(),
+            message: condition.message.clone(),
+        });
+        self.parts.reporter.kernel(now(), settings.collect());
         self.conditions = found;
         self.examined = (interfaces, families);
     }
@@ -221,8 +226,7 @@ impl Speaker {
     fn observed_changed(&mut self) {
         let observed = Arc::clone(&self.parts.observed.borrow_and_update());
         let counters = self.parts.gossip.counters();
-        self.parts.metrics.observed(&self.counted, &observed);
-        self.counted = observed.vips.iter().map(|(vip, status)| (*vip, status.counters)).collect();
+        self.parts.metrics.observed(&observed);
         self.parts.reporter.observed(&observed, self.parts.brain.plan());
         self.confirmation.observed(now(), observed.stalls, observed.stalled, counters.received);
         self.ground_changed();

@@ -8,7 +8,7 @@ fn named(vip: IpAddr, names: &[&str]) -> Announcement {
 }
 
 fn names(status: &VipStatus) -> Vec<&str> {
-    status.interfaces.keys().map(String::as_str).collect()
+    status.interfaces.names().collect()
 }
 
 #[test]

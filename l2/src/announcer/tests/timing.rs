@@ -92,11 +92,12 @@ fn announcement_is_refreshed_about_every_minute_after_the_burst() {
 
 #[test]
 fn each_round_tells_the_gateways_of_its_interface() {
-    let known = Gateway { index: ETH0, address: Ipv4Addr::new(198, 51, 100, 254), mac: Some(mac(9)) };
-    let unknown = Gateway { index: ETH0, address: Ipv4Addr::new(198, 51, 100, 253), mac: None };
+    let known = Gateway { index: ETH0, address: vip(254), mac: Some(mac(9)) };
+    let unknown = Gateway { index: ETH0, address: vip(253), mac: None };
+    let other_family = Gateway { address: vip6(254), ..known };
     let elsewhere = Gateway { index: ETH1, ..known };
     let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED, ..Config::default() });
-    bench.handle(Input::Gateways(vec![known, unknown, elsewhere, known]));
+    bench.handle(Input::Gateways(vec![known, unknown, elsewhere, known, other_family]));
     bench.handle(Input::Interfaces(vec![interface(ETH0)]));
     bench.announce([vip(1)]);
     bench.run_until(10_000 * MS);
@@ -105,8 +106,9 @@ fn each_round_tells_the_gateways_of_its_interface() {
     assert_eq!(bench.status(vip(1)).counters.gateway_sent, 14);
     assert_eq!(bench.status(vip(1)).counters.gratuitous_sent, 14);
     for pair in frames.chunks(2) {
-        assert_eq!((pair[0].arp().target_ip, pair[0].arp().destination), (unknown.address, MacAddr::broadcast()));
-        assert_eq!((pair[1].arp().target_ip, pair[1].arp().destination), (known.address, mac(9)));
+        let target = |event: &Event| (IpAddr::V4(event.arp().target_ip), event.arp().destination);
+        assert_eq!(target(pair[0]), (unknown.address, MacAddr::broadcast()));
+        assert_eq!(target(pair[1]), (known.address, mac(9)));
         assert_eq!(IpAddr::V4(pair[0].arp().sender_ip), vip(1));
     }
 }

@@ -139,29 +139,33 @@ async fn quiet(mut under_way: watch::Receiver<usize>) {
 /// As the API has it; `None` for what is no object of the API.
 fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
     let object = &event.object;
-    let (version, uid) = match object.kind.as_str() {
+    let (version, uid) = match &*object.kind {
         "Service" => {
             let key = ObjectKey::new(&*object.namespace, &*object.name);
             ("v1", cluster.services.get(&key).map(|service| service.version.uid.clone()))
         }
+        // As kubelets name it, whose events `kubectl describe node` shows.
+        "Node" => ("v1", Some(object.name.to_string())),
         "ConfigMap" | "Secret" => ("v1", cluster.uids.get(object).cloned()),
         "BGPPeer" => ("metallb.io/v1beta2", cluster.uids.get(object).cloned()),
         _ if cluster.uids.contains_key(object) => ("metallb.io/v1beta1", cluster.uids.get(object).cloned()),
         _ => return None,
     };
     let now = Timestamp::now();
+    // The API server wants events of objects without a namespace there.
+    let namespace = if object.namespace.is_empty() { "default" } else { &object.namespace };
     Some(CoreEvent {
         metadata: ObjectMeta {
             // As clients of Go name them: unique, and found by the object's name.
             name: Some(event_name(&object.name, now)),
-            namespace: Some(object.namespace.clone()),
+            namespace: Some(namespace.to_owned()),
             ..ObjectMeta::default()
         },
         involved_object: ObjectReference {
             api_version: Some(version.to_owned()),
-            kind: Some(object.kind.clone()),
-            name: Some(object.name.clone()),
-            namespace: Some(object.namespace.clone()),
+            kind: Some(object.kind.to_string()),
+            name: Some(object.name.to_string()),
+            namespace: Some(object.namespace.to_string()).filter(|namespace| !namespace.is_empty()),
             uid,
             ..ObjectReference::default()
         },

@@ -7,11 +7,13 @@ mod queue;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrolb_config::{Class, Interfaces, ObjectRef, Problem};
 use ferrolb_l2::driver::Observed;
-use ferrolb_source::{ConfigurationState, Event, EventType, ObjectKey, Writer};
+use ferrolb_source::{ConfigurationState, Event, EventType, KernelSetting, ObjectKey, Writer};
+use smallvec::SmallVec;
 use tokio_util::task::TaskTracker;
 
 use self::conflicts::Conflicts;
@@ -29,12 +31,16 @@ const REASSERT: Duration = Duration::from_secs(30);
 const REASSERTED: usize = 100;
 
 /// What a status says of a Service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Told {
-    namespace: String,
+    namespace: Arc<str>,
     interfaces: Vec<String>,
-    addresses: BTreeSet<IpAddr>,
+    /// In order.
+    addresses: SmallVec<[IpAddr; 2]>,
 }
+
+/// The same by Service. There may be thousands, and most are in both of these.
+type ToldOf = BTreeMap<ObjectKey, Arc<Told>>;
 
 /// Whether somebody else can change what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +57,19 @@ pub(super) struct Reporter {
     node: String,
     queue: Queue,
     /// What is announced from here.
-    wanted: BTreeMap<ObjectKey, Told>,
+    wanted: ToldOf,
     /// What the status objects say, as far as is known.
-    shown: BTreeMap<ObjectKey, Told>,
-    /// The addresses that the last `nodeAssigned` was about.
-    assigned: BTreeMap<ObjectKey, BTreeSet<IpAddr>>,
+    shown: ToldOf,
+    /// What it was when the last `nodeAssigned` was told.
+    assigned: ToldOf,
     paces: BTreeMap<ObjectKey, Pace>,
     failed: BTreeMap<ObjectKey, Interfaces>,
     conflicts: Conflicts,
     problems: Vec<Problem>,
+    /// Settings of the kernel that should be others.
+    kernel: Vec<KernelSetting>,
+    /// Those of them that an event was about.
+    told: BTreeSet<KernelSetting>,
     state: Option<ConfigurationState>,
     state_shown: bool,
     port_errors: BTreeMap<String, String>,
@@ -83,6 +93,8 @@ impl Reporter {
             failed: BTreeMap::new(),
             conflicts: Conflicts::new(now),
             problems: Vec::new(),
+            kernel: Vec::new(),
+            told: BTreeSet::new(),
             state: None,
             state_shown: false,
             port_errors: BTreeMap::new(),
@@ -113,7 +125,7 @@ impl Reporter {
                     self.shown.remove(&service);
                 } else {
                     let namespace = self.state_namespace();
-                    self.shown.insert(service, Told { namespace, interfaces: Vec::new(), addresses: BTreeSet::new() });
+                    self.shown.insert(service, Arc::new(Told { namespace, ..Told::default() }));
                 }
             }
             self.state_shown &= !failed.state;
@@ -139,12 +151,37 @@ impl Reporter {
         let concerned = problems.iter().filter(|problem| problem.class == Class::MissingReference || hinders(problem));
         let (remarks, errors): (Vec<Problem>, Vec<Problem>) =
             concerned.cloned().partition(|problem| problem.class == Class::MissingReference);
-        let state = ConfigurationState { node: Some(self.node.clone()), errors, remarks };
+        let kernel = Some(self.kernel.clone());
+        self.show(ConfigurationState { node: Some(self.node.clone()), errors, remarks, kernel });
+        self.flush(now);
+    }
+
+    /// Tells which settings of the kernel should be others: in the ConfigurationState, and of each by an event of the node
+    /// when it is new.
+    pub(super) fn kernel(&mut self, now: Instant, settings: Vec<KernelSetting>) {
+        for setting in settings.iter().filter(|setting| !self.kernel.contains(setting)) {
+            let KernelSetting { interface, kind, message } = setting;
+            tracing::warn!(interface, kind, "{message}");
+            // The same again, for example after another interface came, is no news.
+            if self.told.insert(setting.clone()) {
+                let object = ObjectRef::new("Node", "", &*self.node);
+                let message = format!("{kind}: {setting}");
+                let reason = "KernelSettings";
+                self.send(Event { event_type: EventType::Warning, reason, message, object, source: COMPONENT });
+            }
+        }
+        self.kernel = settings;
+        if let Some(state) = self.state.clone() {
+            self.show(ConfigurationState { kernel: Some(self.kernel.clone()), ..state });
+        }
+        self.flush(now);
+    }
+
+    fn show(&mut self, state: ConfigurationState) {
         if self.state.as_ref() != Some(&state) {
             self.state = Some(state);
             self.state_shown = false;
         }
-        self.flush(now);
     }
 
     /// Tells which interfaces newly cannot announce, and which addresses strangers hold.
@@ -181,20 +218,11 @@ impl Reporter {
 
     /// Tells what is newly announced from here and what no longer.
     pub(super) fn plan(&mut self, now: Instant, plan: &NodePlan, namespace: &str, ports: &[Port]) {
-        self.wanted.clear();
-        for announcement in &plan.l2 {
-            let interfaces = match &announcement.interfaces {
-                Interfaces::All => Vec::new(),
-                Interfaces::Named(names) => names.iter().cloned().collect(),
-            };
-            for service in &announcement.services {
-                let told = self.wanted.entry(service.clone()).or_insert_with(|| Told {
-                    namespace: namespace.to_owned(),
-                    interfaces: interfaces.clone(),
-                    addresses: BTreeSet::new(),
-                });
-                told.addresses.insert(announcement.vip);
-            }
+        let before = std::mem::take(&mut self.wanted);
+        for (service, told) in wanted(plan, namespace) {
+            // What has not changed is kept, and shared with what was told of it.
+            let same = before.get(&service).filter(|before| ***before == told).map(Arc::clone);
+            self.wanted.insert(service, same.unwrap_or_else(|| Arc::new(told)));
         }
         for (service, allowed) in &plan.failed {
             if self.failed.get(service) != Some(allowed) {
@@ -212,7 +240,7 @@ impl Reporter {
         let (mut full, mut later) = (false, None);
         let gone = self.shown.keys().filter(|service| !self.wanted.contains_key(*service));
         for service in gone.cloned().collect::<Vec<_>>() {
-            let namespace = self.shown.get(&service).map(|told| told.namespace.clone()).unwrap_or_default();
+            let namespace = self.shown.get(&service).map(|told| Arc::clone(&told.namespace)).unwrap_or_default();
             // Where another node announces, its status has already replaced ours.
             if self.queue.push(Write::Withdrawn { namespace, service: service.clone() }) {
                 tracing::info!(service = %service, "no longer announced from here");
@@ -223,10 +251,10 @@ impl Reporter {
         }
         for (service, told) in &self.wanted {
             if self.shown.get(service) != Some(told) {
-                let Told { namespace, interfaces, .. } = told.clone();
+                let Told { namespace, interfaces, .. } = Told::clone(told);
                 let write = Write::Announced { namespace, service: service.clone(), interfaces };
                 if self.queue.push(write) {
-                    self.shown.insert(service.clone(), told.clone());
+                    self.shown.insert(service.clone(), Arc::clone(told));
                 } else {
                     full = true;
                 }
@@ -235,7 +263,7 @@ impl Reporter {
         self.assigned.retain(|service, _| self.wanted.contains_key(service));
         self.paces.retain(|_, pace| !pace.is_full(now));
         for (service, told) in &self.wanted {
-            if self.assigned.get(service) == Some(&told.addresses) {
+            if self.assigned.get(service).is_some_and(|assigned| assigned.addresses == told.addresses) {
                 continue;
             }
             match self.paces.entry(service.clone()).or_insert_with(|| Pace::new(now)).permit(now) {
@@ -243,7 +271,7 @@ impl Reporter {
                     let message = format!("announcing from node \"{}\" with protocol \"layer2\"", self.node);
                     // An event that finds no room is lost, and counted.
                     self.event(EventType::Normal, "nodeAssigned", message, service);
-                    self.assigned.insert(service.clone(), told.addresses.clone());
+                    self.assigned.insert(service.clone(), Arc::clone(told));
                 }
                 Err(at) => later = later.into_iter().chain([at]).min(),
             }
@@ -256,9 +284,9 @@ impl Reporter {
         self.retry_at = self.retry_at.into_iter().chain(again).chain(later).min();
     }
 
-    fn state_namespace(&self) -> String {
+    fn state_namespace(&self) -> Arc<str> {
         let any = self.wanted.values().chain(self.shown.values()).next();
-        any.map(|told| told.namespace.clone()).unwrap_or_default()
+        any.map(|told| Arc::clone(&told.namespace)).unwrap_or_default()
     }
 
     fn announce_failed(&self, service: &ObjectKey, allowed: &Interfaces, ports: &[Port]) {
@@ -287,12 +315,36 @@ impl Reporter {
     fn event(&self, event_type: EventType, reason: &'static str, message: String, service: &ObjectKey) {
         tracing::info!(service = %service, reason, "{message}");
         let object = ObjectRef::new("Service", &*service.namespace, &*service.name);
-        let event = Event { event_type, reason, message, object, source: COMPONENT };
-        let lost = !self.queue.push(Write::Event(event));
-        if lost {
-            tracing::warn!(service = %service, "too much waits to be written; an event is lost");
+        self.send(Event { event_type, reason, message, object, source: COMPONENT });
+    }
+
+    fn send(&self, event: Event) {
+        let object = event.object.clone();
+        if !self.queue.push(Write::Event(event)) {
+            tracing::warn!(%object, "too much waits to be written; an event is lost");
         }
     }
+}
+
+/// What is to be told of a plan.
+fn wanted(plan: &NodePlan, namespace: &str) -> BTreeMap<ObjectKey, Told> {
+    let namespace: Arc<str> = namespace.into();
+    let mut wanted: BTreeMap<ObjectKey, Told> = BTreeMap::new();
+    for announcement in &plan.l2 {
+        for service in &announcement.services {
+            let told = wanted.entry(service.clone()).or_insert_with(|| Told {
+                namespace: Arc::clone(&namespace),
+                interfaces: match &announcement.interfaces {
+                    Interfaces::All => Vec::new(),
+                    Interfaces::Named(names) => names.iter().cloned().collect(),
+                },
+                addresses: SmallVec::new(),
+            });
+            // The plan has each address once, in order.
+            told.addresses.push(announcement.vip);
+        }
+    }
+    wanted
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ const PENDING: usize = 4096;
 #[derive(Debug)]
 pub(super) enum Write {
     Event(Event),
-    Announced { namespace: String, service: ObjectKey, interfaces: Vec<String> },
-    Withdrawn { namespace: String, service: ObjectKey },
+    Announced { namespace: Arc<str>, service: ObjectKey, interfaces: Vec<String> },
+    Withdrawn { namespace: Arc<str>, service: ObjectKey },
     State(ConfigurationState),
 }
 

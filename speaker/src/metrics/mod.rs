@@ -1,16 +1,16 @@
 //! The speaker's metrics. `metallb_*` names are those that dashboards made for MetalLB look for; our own begin with
 //! `ferrolb_`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+mod addresses;
+
+use std::sync::Arc;
 
 use ferrolb_gossip::{Counters, View};
 use ferrolb_l2::driver::Observed;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use self::addresses::Addresses;
 use crate::plan::NodePlan;
-
-type Announced = BTreeSet<[String; 4]>;
 
 /// What `/metrics` shows of the speaker.
 #[derive(Debug, Clone)]
@@ -21,11 +21,7 @@ pub struct Metrics {
     pub update_errors: IntCounter,
     config_loaded: IntGauge,
     config_stale: IntGauge,
-    announced: IntGaugeVec,
-    shown: Announced,
-    requests: IntCounterVec,
-    responses: IntCounterVec,
-    gratuitous: IntCounterVec,
+    addresses: Addresses,
     members: IntGauge,
     owned: IntGauge,
     moves: IntCounter,
@@ -37,6 +33,7 @@ pub struct Metrics {
     gossip_datagrams: IntCounterVec,
     gossip_bytes: IntCounterVec,
     gossip_events: IntCounterVec,
+    recorded: IntCounterVec,
 }
 
 // === impl Metrics ===
@@ -57,35 +54,19 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
-        let by_ip = |name: &str, help: &str| -> prometheus::Result<IntCounterVec> {
-            let counter = IntCounterVec::new(Opts::new(format!("metallb_layer2_{name}"), help), &["ip"])?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
         let by = |name: &str, help: &str, label: &str| -> prometheus::Result<IntCounterVec> {
             let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let labels = ["service", "protocol", "node", "ip"];
-        let announced = IntGaugeVec::new(
-            Opts::new("metallb_speaker_announced", "1 for each address announced from here"),
-            &labels,
-        )?;
-        registry.register(Box::new(announced.clone()))?;
+        let addresses = Addresses::default();
+        registry.register(Box::new(addresses.collector()?))?;
         Ok(Self {
             updates: counter("metallb_k8s_client_updates_total", "States of the source that were worked on")?,
             update_errors: counter("metallb_k8s_client_update_errors_total", "Writes that failed")?,
             config_loaded: gauge("metallb_k8s_client_config_loaded_bool", "1 if a configuration is in force")?,
             config_stale: gauge("metallb_k8s_client_config_stale_bool", "1 if the newest one was refused")?,
-            announced,
-            shown: Announced::new(),
-            requests: by_ip(
-                "requests_received",
-                "ARP requests and neighbour solicitations for an address announced from here",
-            )?,
-            responses: by_ip("responses_sent", "Answers to them")?,
-            gratuitous: by_ip("gratuitous_sent", "Gratuitous ARP frames and unsolicited neighbour advertisements")?,
+            addresses,
             members: gauge("ferrolb_members", "Living members, this node included")?,
             owned: gauge("ferrolb_l2_addresses_owned", "Addresses announced by ARP or NDP from here")?,
             moves: counter("ferrolb_l2_takeovers_total", "Addresses that this node began to announce")?,
@@ -97,32 +78,21 @@ impl Metrics {
             gossip_datagrams: by("ferrolb_gossip_datagrams_total", "Datagrams, and what became of them", "result")?,
             gossip_bytes: by("ferrolb_gossip_bytes_total", "Bytes of good datagrams", "direction")?,
             gossip_events: by("ferrolb_gossip_events_total", "What happened to members and claims", "event")?,
+            recorded: by("ferrolb_record_steps_total", "Steps for --record, and what became of them", "result")?,
         })
     }
 
+    /// Counts steps of a record of which `result` became: `written` or `lost`.
+    pub fn recorded(&self, result: &str) -> IntCounter {
+        self.recorded.with_label_values(&[result])
+    }
+
     /// Shows a plan.
-    pub fn plan(&mut self, node: &str, plan: &NodePlan, config_loaded: bool, config_stale: bool) {
+    pub fn plan(&self, node: &str, plan: &Arc<NodePlan>, config_loaded: bool, config_stale: bool) {
         self.config_loaded.set(i64::from(config_loaded));
         self.config_stale.set(i64::from(config_stale));
-        let announced: Announced = plan
-            .verdicts
-            .iter()
-            .filter(|verdict| verdict.announce)
-            .map(|verdict| {
-                [verdict.service.clone(), verdict.protocol.to_owned(), node.to_owned(), verdict.address.to_string()]
-            })
-            .collect();
-        for labels in self.shown.difference(&announced) {
-            // It was never there if it is not there now.
-            drop(self.announced.remove_label_values(&labels.each_ref().map(String::as_str)));
-        }
-        for labels in &announced {
-            self.announced.with_label_values(&labels.each_ref().map(String::as_str)).set(1);
-        }
-        let new = announced.difference(&self.shown).count();
-        self.moves.inc_by(u64::try_from(new).unwrap_or_default());
+        self.moves.inc_by(u64::try_from(self.addresses.plan(node, plan)).unwrap_or_default());
         self.owned.set(i64::try_from(plan.l2.len()).unwrap_or(i64::MAX));
-        self.shown = announced;
     }
 
     /// Shows who is alive.
@@ -176,26 +146,10 @@ impl Metrics {
         }
     }
 
-    /// Adds what the announcer did since `before`; counters of addresses that are gone are taken out.
-    pub fn observed(&self, before: &BTreeMap<IpAddr, ferrolb_l2::Counters>, observed: &Observed) {
+    /// Shows what the announcer did.
+    pub fn observed(&self, observed: &Arc<Observed>) {
         self.in_use.set(i64::try_from(observed.in_use.len()).unwrap_or(i64::MAX));
         self.standstills.inc_by(observed.stalls.saturating_sub(self.standstills.get()));
-        for (ip, status) in &observed.vips {
-            let (now, before) = (&status.counters, before.get(ip).copied().unwrap_or_default());
-            let ip = ip.to_string();
-            let add = |counter: &IntCounterVec, now: u64, before: u64| {
-                counter.with_label_values(&[&ip]).inc_by(now.saturating_sub(before));
-            };
-            add(&self.requests, now.requests_received, before.requests_received);
-            add(&self.responses, now.responses_sent, before.responses_sent);
-            add(&self.gratuitous, now.gratuitous_sent, before.gratuitous_sent);
-            self.conflicts.inc_by(now.conflicts.saturating_sub(before.conflicts));
-        }
-        for ip in before.keys().filter(|ip| !observed.vips.contains_key(ip)) {
-            let ip = ip.to_string();
-            for counter in [&self.requests, &self.responses, &self.gratuitous] {
-                drop(counter.remove_label_values(&[&ip]));
-            }
-        }
+        self.conflicts.inc_by(self.addresses.observed(observed));
     }
 }

@@ -49,6 +49,10 @@ chart: kubernetes ## Check the chart and pack it: target/chart/ferrolb-VERSION.t
 	@helm=$$(integration/kubernetes/get.sh helm)/helm; $$helm lint --strict charts/ferrolb && \
 	  $$helm package charts/ferrolb --destination target/chart
 
+image: ## Build static programs and write the container image, without a container engine: target/image (TWICE=1: and see that it is reproducible)
+	@echo "building (the first time takes about ten minutes) ..."
+	$(CARGO) run --locked --quiet -p ferrolb-integration --bin image -- $(if $(TWICE),--twice)
+
 docs: ## Write what is made of other things: docs/values.md and the entries of the chart's schema
 	BLESS=1 $(CARGO) test --locked --quiet -p ferrolb-integration --test chart -- schema reference
 

@@ -1,9 +1,12 @@
 //! Resources in lists of Helm values, and the ConfigMap that the chart makes of them.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
+
 use ferrolb_config::values::{ConfigMapText, LISTS};
 use ferrolb_config::{ObjectRef, Problem, Resources, legacy, parse};
 use serde_json::{Value, json};
 
+#[cfg(test)]
 mod support;
 
 const ALL: &str = r#"

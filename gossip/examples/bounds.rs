@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use crate::network::{Node, Sim, ms, secs};
 
-/// Deaths in one simulated cluster, before a fresh one takes its place.
-const KILLS_EACH: u64 = 25;
+/// Deaths in one simulated cluster, before a fresh one takes its place: forming a large one takes longer than they do.
+const fn kills_each(nodes: u16) -> u64 {
+    if nodes < 100 { 25 } else { 100 }
+}
 
 /// What takes longer counts as this long.
 const PATIENCE: Duration = secs(60);
@@ -30,8 +32,8 @@ fn main() {
     println!("| profile | loss | nodes | median | 99 % | 99.99 % | worst | deaths | false deaths |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for profile in from_environment("PROFILES", "fast default relaxed safe") {
-        for loss in from_environment("LOSS", "0 5 20") {
-            for nodes in from_environment("NODES", "3 9 16 64 256") {
+        for loss in from_environment("LOSS", "0 1 5 20") {
+            for nodes in from_environment("NODES", "3 16 64 256 1000") {
                 row(&profile, loss.parse().unwrap(), nodes.parse().unwrap(), kills);
             }
         }
@@ -39,7 +41,8 @@ fn main() {
 }
 
 fn row(profile: &str, loss: u32, nodes: u16, kills: u64) {
-    let clusters = kills.div_ceil(KILLS_EACH);
+    let each = kills_each(nodes).min(kills);
+    let clusters = kills.div_ceil(each);
     let next = AtomicU64::new(0);
     let work = || {
         let mut measured = (Vec::new(), 0);
@@ -48,7 +51,7 @@ fn row(profile: &str, loss: u32, nodes: u16, kills: u64) {
             if seed >= clusters {
                 return measured;
             }
-            let (times, false_deaths) = cluster(seed, profile, f64::from(loss) / 100.0, nodes);
+            let (times, false_deaths) = cluster(seed, profile, f64::from(loss) / 100.0, nodes, each);
             measured.0.extend(times);
             measured.1 += false_deaths;
         }
@@ -77,14 +80,14 @@ fn row(profile: &str, loss: u32, nodes: u16, kills: u64) {
 
 /// Kills random nodes of one cluster, one after the other; how long each took, and how many living nodes were declared
 /// down.
-fn cluster(seed: u64, profile: &str, loss: f64, nodes: u16) -> (Vec<Duration>, usize) {
+fn cluster(seed: u64, profile: &str, loss: f64, nodes: u16, kills: u64) -> (Vec<Duration>, usize) {
     let mut sim = Sim::quiet(seed);
     sim.profile = profile.parse().unwrap();
     sim.boot(nodes);
     sim.run_until_or(PATIENCE, Sim::converged).unwrap();
     sim.loss = loss;
     let period = sim.profile.probe_period;
-    let times = (0..KILLS_EACH)
+    let times = (0..kills)
         .map(|_| {
             // At any moment of a period, once the return of the one before has settled.
             let micros = u64::try_from((period * 10).as_micros()).unwrap();

@@ -30,6 +30,8 @@
 //! alone, the other ground that tests stand on: without nodes and namespaces. [`churn`] runs controllers there while
 //! everything that can be killed is.
 //!
+//! [`image`] writes the container image.
+//!
 //! Everything the lab makes lives in its own namespaces: when the process that holds it ends, in whatever way, the
 //! kernel takes all of it away. Nothing is named, mounted or written outside.
 
@@ -44,6 +46,7 @@ mod client;
 mod clock;
 mod error;
 mod holder;
+pub mod image;
 mod lab;
 mod layout;
 mod namespaces;

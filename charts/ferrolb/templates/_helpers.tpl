@@ -40,7 +40,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* The image of a component: what `image` says, unless the component says otherwise. */}}
 {{- define "ferrolb.image" -}}
 {{- $common := .root.Values.image }}
-{{- $own := (index .root.Values .component).image }}
+{{- $own := default dict (index .root.Values .component).image }}
 {{- $repository := default $common.repository $own.repository }}
 {{- if and $common.digest (not $own.repository) (not $own.tag) }}
 {{- printf "%s@%s" $repository $common.digest }}
@@ -50,7 +50,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "ferrolb.pullPolicy" -}}
-{{- default .root.Values.image.pullPolicy (index .root.Values .component).image.pullPolicy }}
+{{- default (default "" .root.Values.image.pullPolicy) (default dict (index .root.Values .component).image).pullPolicy }}
 {{- end }}
 
 {{/* Pod labels that nobody may change. */}}
@@ -66,7 +66,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- $_ := set $annotations "prometheus.io/scheme" "https" }}
 {{- $_ := set $annotations "prometheus.io/port" (toString .root.Values.prometheus.metricsPort) }}
 {{- end }}
-{{- $annotations = mergeOverwrite $annotations (index .root.Values .component).podAnnotations }}
+{{- $annotations = mergeOverwrite $annotations (default dict (index .root.Values .component).podAnnotations) }}
 {{- if $annotations }}
 {{- toYaml $annotations }}
 {{- end }}

@@ -1,7 +1,7 @@
 //! A mutation loop over what comes in: sealed datagrams, and with the key what is inside them.
 //!
 //! `ITERATIONS=10000000 SEED=7 cargo test --release -p ferrolb-gossip --lib fuzz -- --nocapture` runs longer and from
-//! another seed; the seed is printed.
+//! another seed, `FUZZ_SECONDS=60` for a time; seed and executions are printed.
 
 use super::*;
 use crate::notice;
@@ -171,11 +171,18 @@ impl Victim {
 #[test]
 fn whatever_comes_in_does_no_harm() {
     let (seed, iterations) = (from_environment("SEED", 1), from_environment("ITERATIONS", 30_000));
-    println!("SEED={seed} ITERATIONS={iterations}");
+    let (begin, budget) = (origin(), Duration::from_secs(from_environment("FUZZ_SECONDS", 0)));
+    println!("SEED={seed} ITERATIONS={iterations} FUZZ_SECONDS={}", budget.as_secs());
     let mut rng = StdRng::seed_from_u64(seed);
     let (corpus, start) = (corpus(), origin());
     let mut victim = Victim::new(seed, start);
-    for iteration in 0..iterations {
+    let mut executions = 0;
+    for iteration in 0.. {
+        let over = if budget.is_zero() { iteration >= iterations } else { origin().duration_since(begin) >= budget };
+        if over {
+            break;
+        }
+        executions += 1;
         if iteration % LIFE == LIFE - 1 {
             victim.check();
             victim = Victim::new(seed.wrapping_add(iteration), start);
@@ -199,4 +206,5 @@ fn whatever_comes_in_does_no_harm() {
         }
     }
     victim.check();
+    println!("{executions} executions in {:?}", origin().duration_since(begin));
 }

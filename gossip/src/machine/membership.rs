@@ -341,7 +341,7 @@ impl Gossip {
             return;
         }
         let mut readiness = self.readiness;
-        if readiness.review(now, || self.strangers().is_empty()) {
+        if readiness.review(now, || self.swim.num_members() >= self.seeds.len() && self.strangers().is_empty()) {
             self.view_changed = true;
         }
         self.readiness = readiness;

@@ -50,8 +50,11 @@ impl Company {
         seeds: &BTreeSet<SocketAddr>,
         alive: impl Iterator<Item = &'a Identity>,
     ) {
-        let alive: BTreeSet<SocketAddr> = alive.map(|member| member.addr).collect();
-        let all = alive.union(seeds).count().max(1);
+        let mut alive: Vec<SocketAddr> = alive.map(|member| member.addr).collect();
+        alive.sort_unstable();
+        alive.dedup();
+        let missing = seeds.iter().filter(|seed| alive.binary_search(seed).is_err()).count();
+        let all = alive.len().saturating_add(missing).max(1);
         let few = alive.len().saturating_mul(2) < all;
         if self.outnumbered && !few {
             self.until = Some(now);

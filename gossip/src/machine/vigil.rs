@@ -7,7 +7,8 @@
 //! the suspect is told, has its time to refute, and anything heard from it ends the matter. SWIM goes on probing beside
 //! it and finds what the watcher misses, the watcher's own death above all.
 //!
-//! Only who has sent a beat in its present life is missed: a member of an earlier version sends none.
+//! Only who has sent a beat or answered a check in its present life is missed: a member of an earlier version does neither.
+//! The watcher asks for a first sign of that, for a beat may have come before the news of whom it was from.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -33,8 +34,10 @@ struct Watched {
     member: Identity,
     /// When something was last heard from it, or of it through others.
     heard: Instant,
-    /// It has sent a beat in this life.
+    /// It has sent a beat or answered a check in this life.
     beats: bool,
+    /// When it was asked for a sign of that.
+    asked: Option<Instant>,
     /// Since when it is being checked.
     checked: Option<Instant>,
 }
@@ -72,6 +75,24 @@ impl Vigil {
         self.watched.as_ref().filter(checked).is_none_or(|watched| watched.heard > since)
     }
 
+    /// The one we watch has shown that it knows of the vigil.
+    fn takes_part(&mut self, from: SocketAddr) {
+        if let Some(watched) = self.watched.as_mut().filter(|watched| watched.member.addr == from) {
+            watched.beats = true;
+        }
+    }
+
+    /// The one we watch, if it is time to ask it for a first sign.
+    fn ask_for_sign(&mut self, now: Instant, pause: Duration) -> Option<SocketAddr> {
+        let due = |watched: &&mut Watched| {
+            let lately = |asked| now.saturating_duration_since(asked) < pause;
+            !watched.beats && !watched.asked.is_some_and(lately)
+        };
+        let watched = self.watched.as_mut().filter(due)?;
+        watched.asked = Some(now);
+        Some(watched.member.addr)
+    }
+
     /// A check is over.
     fn checked(&mut self, member: &Identity, since: Instant) {
         let checked = |watched: &&mut Watched| watched.member == *member && watched.checked == Some(since);
@@ -103,11 +124,19 @@ impl Vigil {
         }
         let watched = after.or_else(first);
         if self.watched.as_ref().map(|watched| &watched.member) != watched {
-            self.watched =
-                watched.map(|member| Watched { member: member.clone(), heard: now, beats: false, checked: None });
+            self.watched = watched.map(|member| Watched {
+                member: member.clone(),
+                heard: now,
+                beats: false,
+                asked: None,
+                checked: None,
+            });
         }
     }
 }
+
+/// Periods between two questions to one that has not beaten yet; a member of an earlier version hears them for nothing.
+const PERIODS_PER_SIGN: u32 = 5;
 
 /// Longer than any probe period.
 const FOREVER: Duration = Duration::from_secs(3_600);
@@ -142,6 +171,9 @@ impl Gossip {
     pub(super) fn watch(&mut self, now: Instant) {
         let period = self.profile.probe_period;
         let patience = period.saturating_add(self.profile.probe_rtt.min(period));
+        if let Some(newcomer) = self.vigil.ask_for_sign(now, period.saturating_mul(PERIODS_PER_SIGN)) {
+            self.transmit(newcomer, &Message::Watch(Watch::Check { origin: None }));
+        }
         let mut next = period;
         let mut missing = None;
         if let Some(watched) = self.vigil.watched.as_mut().filter(|watched| watched.beats && watched.checked.is_none())
@@ -224,18 +256,19 @@ impl Gossip {
 
     pub(super) fn hear_watch(&mut self, now: Instant, from: SocketAddr, message: &Watch) {
         match *message {
-            Watch::Beat => {
-                if let Some(watched) = self.vigil.watched.as_mut().filter(|watched| watched.member.addr == from) {
-                    watched.beats = true;
-                }
-            }
+            Watch::Beat => self.vigil.takes_part(from),
             Watch::Check { origin } => self.transmit(from, &Message::Watch(Watch::Alive { who: self.me.addr, origin })),
             Watch::CheckFor { target } => {
                 if self.is_member_address(target) {
                     self.transmit(target, &Message::Watch(Watch::Check { origin: Some(from) }));
                 }
             }
-            Watch::Alive { who, origin: None } => self.vigil.heard(now, who),
+            Watch::Alive { who, origin: None } => {
+                if who == from {
+                    self.vigil.takes_part(from);
+                }
+                self.vigil.heard(now, who);
+            }
             Watch::Alive { origin: Some(origin), .. } => {
                 if self.is_member_address(origin) {
                     self.transmit(origin, &Message::Watch(Watch::Alive { who: from, origin: None }));
@@ -284,6 +317,20 @@ mod tests {
                 assert_eq!(watching, [watcher], "{count} members");
             }
         }
+    }
+
+    #[test]
+    fn a_newcomer_is_asked_for_a_sign_now_and_then_until_it_gives_one() {
+        let all = members(2);
+        let mut vigil = closed(&all[0], &all);
+        let (now, pause) = (origin(), Duration::from_millis(500));
+        assert_eq!(vigil.ask_for_sign(now, pause), Some(all[1].addr));
+        assert_eq!(vigil.ask_for_sign(now + pause / 2, pause), None);
+        assert_eq!(vigil.ask_for_sign(now + pause, pause), Some(all[1].addr));
+        vigil.takes_part(all[0].addr);
+        assert_eq!(vigil.ask_for_sign(now + pause * 2, pause), Some(all[1].addr), "that was somebody else");
+        vigil.takes_part(all[1].addr);
+        assert_eq!(vigil.ask_for_sign(now + pause * 3, pause), None);
     }
 
     #[test]

@@ -160,9 +160,15 @@ impl Sim {
 
     pub(crate) fn boot(&mut self, size: u16) {
         self.all = (0..size).map(Node).collect();
+        // Who starts is told of all, so nobody needs to be told again of each.
+        let seeds_known = std::mem::replace(&mut self.seeds_known, false);
         for node in self.all.clone() {
             self.start_node(node, 0);
+            if seeds_known {
+                self.tell_seeds(node);
+            }
         }
+        self.seeds_known = seeds_known;
     }
 
     /// Starts a node whose clock is off by `skew_ms`.

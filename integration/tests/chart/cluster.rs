@@ -119,6 +119,7 @@ async fn an_api_server_takes_every_object_without_a_complaint() {
     kubectl(&cluster, &["create", "namespace", "ferrolb-system"], "").await;
     for (files, sets) in [
         (&["lists"][..], &[][..]),
+        (&["nulls"], &["prometheus.prometheusRule.enabled=false"]),
         // The CRDs of the Prometheus operator are not there.
         (
             &["everything", "inline-bgp"],

@@ -78,7 +78,9 @@ fn the_key_of_gossip_is_made_once_and_is_no_part_of_the_release() {
     let rendered = helm.defaults();
     let secret = rendered.one("Secret", "ferrolb-gossip");
     // Neither at a rollback, which would bring an old key back, nor deleted with the release.
-    assert_eq!(secret["metadata"]["annotations"]["helm.sh/hook"], "pre-install,pre-upgrade");
+    let annotations = &secret["metadata"]["annotations"];
+    assert_eq!(annotations["helm.sh/hook"], "pre-install,pre-upgrade");
+    assert_eq!(annotations["argocd.argoproj.io/hook"], "Skip");
     let ring = secret["stringData"]["keys"].as_str().unwrap();
     assert_eq!(ferrolb_gossip::KeyRing::from_lines(ring).unwrap().len(), 1);
     let mounted = &rendered.pod("speaker")["spec"]["volumes"][1]["secret"]["secretName"];

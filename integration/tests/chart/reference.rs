@@ -49,7 +49,7 @@ fn the_reference_of_values_is_current() {
     for (key, kind) in LISTS {
         let entry = resolved(&schema, &schema["properties"][key]["items"]);
         write!(page, "\n### {key}\n\nAs the custom resource {kind}.\n\n| field | meaning |\n| --- | --- |\n").unwrap();
-        fields(&mut page, &schema, entry, "");
+        fields(&mut page, entry, "");
     }
     current(PATH, &page);
 }
@@ -109,7 +109,7 @@ fn description(property: &Value, resolved: &Value) -> String {
 }
 
 /// The fields of an entry, those below them behind a dot.
-fn fields(page: &mut String, root: &Value, schema: &Value, place: &str) {
+fn fields(page: &mut String, schema: &Value, place: &str) {
     let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (key, property) in schema["properties"].as_object().into_iter().flatten() {
         let required = if required.iter().any(|name| name == key) { " Required." } else { "" };
@@ -118,7 +118,7 @@ fn fields(page: &mut String, root: &Value, schema: &Value, place: &str) {
         writeln!(page, "| `{place}` | {said}{required} |").unwrap();
         let list = property["items"].is_object();
         let below = if list { &property["items"] } else { property };
-        fields(page, root, below, &format!("{place}{}.", if list { "[]" } else { "" }));
+        fields(page, below, &format!("{place}{}.", if list { "[]" } else { "" }));
     }
 }
 

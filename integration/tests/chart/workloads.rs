@@ -6,7 +6,7 @@ use ferrolb_daemon::flags::try_parse;
 use ferrolb_speaker::run::SpeakerArgs;
 use serde_json::{Value, json};
 
-use crate::helm::{GOOD, helm, values_file};
+use crate::helm::{GOOD, Rendered, helm, values_file};
 
 #[derive(Debug, Parser)]
 struct Controller {
@@ -50,9 +50,11 @@ fn the_flags_say_what_the_values_say() {
         let container = rendered.container(component);
         let mounts = container["volumeMounts"].as_array().unwrap();
         for argument in rendered.arguments(component) {
-            let Some((flag, path)) = argument.split_once("=/") else { continue };
-            let mounted = |mount: &Value| path.starts_with(&mount["mountPath"].as_str().unwrap()[1..]);
-            assert!(mounts.iter().any(mounted), "{flag} names /{path}, which is not mounted");
+            let Some((flag, path)) = argument.split_once('=').filter(|(_, path)| path.starts_with('/')) else {
+                continue;
+            };
+            let mounted = |mount: &Value| path.starts_with(mount["mountPath"].as_str().unwrap());
+            assert!(mounts.iter().any(mounted), "{flag} names {path}, which is not mounted");
         }
         let volumes = rendered.pod(component)["spec"]["volumes"].as_array().unwrap();
         let names = |list: &[Value]| list.iter().map(|entry| entry["name"].clone()).collect::<Vec<_>>();
@@ -177,10 +179,26 @@ fn what_nobody_asked_for_is_not_there() {
     for kind in ["NetworkPolicy", "PrometheusRule", "ServiceMonitor", "PodMonitor", "ConfigMap"] {
         assert!(rendered.all(kind).is_empty(), "{kind}");
     }
+    nothing_is_null(&rendered);
+}
+
+/// No object has a key without a value: a value that is missing would be printed so.
+fn nothing_is_null(rendered: &Rendered) {
     for object in rendered.0.iter().filter(|object| object["kind"] != "CustomResourceDefinition") {
         let text = object.to_string();
         assert!(!text.contains("<no value>") && !text.contains(":null"), "{text}");
     }
+}
+
+#[test]
+fn keys_that_are_left_without_a_value_are_as_if_they_were_not_there() {
+    let Some(helm) = helm() else { return };
+    let rendered = helm.template(&["nulls"], &[]).unwrap();
+    nothing_is_null(&rendered);
+    assert_eq!(rendered.arguments("speaker"), helm.defaults().arguments("speaker"));
+    assert_eq!(rendered.container("controller")["image"], "ferrolb:0.1.0");
+    let said = helm.template(&[], &["speaker.memberlist=null"]).unwrap_err();
+    assert!(said.contains("at '/speaker': missing property 'memberlist'"), "{said}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(super) const QUIET: Duration = Duration::from_millis(200);
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 /// What a link to a place outside leads to changes without a word from the kernel: it is looked at this often.
 pub(super) const LOOK_OUTSIDE: Duration = Duration::from_secs(2);
+/// After a look at single files, all are looked at this much later: behind links the kernel tells of nothing.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// Folders deeper than this are not looked into.
 const MAX_DEPTH: usize = 16;
 
@@ -35,6 +37,10 @@ pub(super) struct News {
     pub(super) settled: HashSet<PathBuf>,
     /// Opened and not yet closed: their content does not.
     pub(super) open: HashSet<PathBuf>,
+    /// Files of which anything was told; the others are as they were.
+    pub(super) touched: HashSet<PathBuf>,
+    /// Nobody knows which files are concerned: all are looked at.
+    pub(super) anywhere: bool,
     /// Everything counts as it stands: at the start, and when a mounted ConfigMap was switched as a whole.
     pub(super) all: bool,
 }
@@ -74,14 +80,19 @@ struct File {
     problem: Option<Box<Problem>>,
 }
 
+/// Files by name, and what the kernel says of them; `None`: they are not there.
+type Found = BTreeMap<String, Option<Metadata>>;
+
 /// Everything below one directory.
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
     by_name: BTreeMap<String, File>,
+    /// The folders that were looked into, by name; the root's is empty.
+    folders: BTreeSet<String>,
+    /// When all files are to be looked at although nothing more happens.
+    around: Option<Instant>,
     unreadable: Vec<Problem>,
-    /// When to look again, since links lead outside.
-    look_again: Option<Instant>,
     /// The directory could not be read: what was due then has to wait.
     not_before: Option<Instant>,
 }
@@ -90,30 +101,32 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-            by_name: BTreeMap::new(),
-            unreadable: Vec::new(),
-            look_again: None,
-            not_before: None,
-        }
+        let (by_name, folders, unreadable) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        Self { root: root.to_owned(), by_name, folders, around: None, unreadable, not_before: None }
     }
 
     /// Reads what is new or changed, as far as it counts by now, and forgets what has been gone for long enough.
     pub(super) fn refresh(&mut self, now: Instant, news: &News) -> io::Result<()> {
-        let mut scan = Scan::new(&self.root);
-        let scanned = scan.folder(&self.root, "", 0);
-        self.not_before = scanned.is_err().then(|| now + GRACE);
-        scanned?;
-        self.unreadable = scan.unreadable;
-        self.look_again = scan.leads_outside.then(|| now + LOOK_OUTSIDE);
-        for (name, file) in &mut self.by_name {
-            if !scan.found.contains_key(name) {
+        let found = match self.concerned(now, news) {
+            Some(found) => {
+                let around = now + LOOK_AROUND;
+                self.around = Some(self.around.map_or(around, |earlier| earlier.min(around)));
+                found
+            }
+            None => {
+                let found = self.scan(now);
+                self.not_before = found.is_err().then(|| now + GRACE);
+                found?
+            }
+        };
+        for (name, metadata) in &found {
+            if let (None, Some(file)) = (metadata, self.by_name.get_mut(name)) {
                 file.gone.get_or_insert(now);
             }
         }
         self.by_name.retain(|_, file| file.gone.is_none_or(|since| now < since + GRACE));
-        for (name, metadata) in scan.found {
+        for (name, metadata) in found {
+            let Some(metadata) = metadata else { continue };
             let path = self.root.join(&name);
             let file = self.by_name.entry(name.clone()).or_default();
             file.gone = None;
@@ -122,13 +135,51 @@ impl Files {
         Ok(())
     }
 
+    /// The files that were told of or that something is due for, as they are now; `None`: they do not say everything.
+    fn concerned(&self, now: Instant, news: &News) -> Option<Found> {
+        if news.all || news.anywhere || self.around.is_some_and(|at| at <= now) {
+            return None;
+        }
+        let waiting = |(name, file): (&String, &File)| {
+            (file.candidate.is_some() || file.gone.is_some()).then(|| (name.clone(), self.root.join(name)))
+        };
+        let mut concerned: BTreeMap<String, PathBuf> = self.by_name.iter().filter_map(waiting).collect();
+        for path in &news.touched {
+            let name = path.strip_prefix(&self.root).ok()?.to_str()?;
+            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            // A folder that was a file or the other way round, or one that is reached in two ways, needs a look at all.
+            if self.folders.contains(name) || !self.folders.contains(folder) {
+                return None;
+            }
+            concerned.insert(name.to_owned(), path.clone());
+        }
+        let look = |(name, path): (String, PathBuf)| match fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => Some((name, Some(metadata))),
+            Ok(_) => None,
+            // What cannot be looked at is gone.
+            Err(_) => Some((name, None)),
+        };
+        concerned.into_iter().map(look).collect()
+    }
+
+    /// All files that there are, and those that there were.
+    fn scan(&mut self, now: Instant) -> io::Result<Found> {
+        let mut scan = Scan::new(&self.root);
+        scan.folder(&self.root, "", 0)?;
+        self.around = scan.leads_outside.then(|| now + LOOK_OUTSIDE);
+        (self.unreadable, self.folders) = (scan.unreadable, scan.folders);
+        let gone = self.by_name.keys().filter(|name| !scan.found.contains_key(*name)).cloned().collect::<Vec<_>>();
+        let there = scan.found.into_iter().map(|(name, metadata)| (name, Some(metadata)));
+        Ok(there.chain(gone.into_iter().map(|name| (name, None))).collect())
+    }
+
     /// When [`Files::refresh`] has something to do although nothing more happens.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = self.by_name.values().flat_map(|file| {
             let rest = file.candidate.map(|(_, since)| since + QUIET);
             [rest, file.gone.map(|since| since + GRACE)]
         });
-        let first = deadlines.flatten().chain(self.look_again).min()?;
+        let first = deadlines.flatten().chain(self.around).min()?;
         Some(self.not_before.map_or(first, |earliest| first.max(earliest)))
     }
 
@@ -225,6 +276,7 @@ struct Scan<'a> {
     root: &'a Path,
     found: BTreeMap<String, Metadata>,
     visited: BTreeSet<(u64, u64)>,
+    folders: BTreeSet<String>,
     unreadable: Vec<Problem>,
     /// A link leads to a place that is not watched, or to nothing, which may come.
     leads_outside: bool,
@@ -234,7 +286,8 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn new(root: &'a Path) -> Self {
-        Self { root, found: BTreeMap::new(), visited: BTreeSet::new(), unreadable: Vec::new(), leads_outside: false }
+        let (found, visited, folders) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { root, found, visited, folders, unreadable: Vec::new(), leads_outside: false }
     }
 
     fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> io::Result<()> {
@@ -242,14 +295,13 @@ impl<'a> Scan<'a> {
         if !self.visited.insert((metadata.dev(), metadata.ino())) {
             return Ok(());
         }
+        self.folders.insert(prefix.to_owned());
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let file_name = entry.file_name();
             let Some(name) = file_name.to_str().filter(|name| !name.starts_with('.')) else { continue };
             let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-            // Of what is written there, only what others may not change without being noticed is read back.
-            let read_back = ["status/services", "status/ipaddresspools"];
-            if is_status(&name) && !read_back.iter().any(|folder| Path::new(&name).starts_with(folder)) {
+            if !is_read(Path::new(&name)) {
                 continue;
             }
             if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
@@ -274,6 +326,14 @@ impl<'a> Scan<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a file or folder of this name is looked at: of what is written as status, only what others may not change
+/// without being noticed.
+pub(super) fn is_read(name: &Path) -> bool {
+    let mut parts = name.iter();
+    let status = parts.next().is_some_and(|first| first == STATUS);
+    !status || parts.next().is_none_or(|folder| folder == "services" || folder == "ipaddresspools")
 }
 
 /// Whether a file's name says that manifests stand in it.

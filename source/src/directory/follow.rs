@@ -1,5 +1,6 @@
 //! Follows a directory: a change is taken over at once, more that come meanwhile together.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::STATUS;
-use super::files::{Files, News, is_manifest};
+use super::files::{Files, News, is_manifest, is_read};
 use super::load::{canonical, combine, open};
 use crate::SourceError;
 use crate::cluster::Cluster;
@@ -62,22 +62,22 @@ pub fn follow(
             if overflow.swap(false, Ordering::SeqCst) {
                 // Closes may be among what was missed; files that rest count by the clock.
                 news.open.clear();
-                concerns = true;
+                (concerns, news.anywhere) = (true, true);
             }
             if concerns {
-                refresh(&mut files, &news, namespace.as_deref(), &sender);
-                news.settled.clear();
-                news.all = false;
+                let read = refresh(&mut files, &news, namespace.as_deref(), &sender);
+                news = News { open: news.open, anywhere: !read, ..News::default() };
             }
         }
     });
     Ok(receiver)
 }
 
-fn refresh(files: &mut Files, news: &News, namespace: Option<&str>, sender: &watch::Sender<Arc<Cluster>>) {
+/// Whether everything that is told of could be looked at.
+fn refresh(files: &mut Files, news: &News, namespace: Option<&str>, sender: &watch::Sender<Arc<Cluster>>) -> bool {
     if let Err(error) = files.refresh(now(), news) {
         tracing::error!(error = &error as &dyn std::error::Error, "manifests not read; the last state stays");
-        return;
+        return false;
     }
     let cluster = combine(files, namespace);
     sender.send_if_modified(|current| {
@@ -87,6 +87,7 @@ fn refresh(files: &mut Files, news: &News, namespace: Option<&str>, sender: &wat
         }
         changed
     });
+    true
 }
 
 fn watcher(
@@ -114,6 +115,7 @@ fn watcher(
 fn hear(news: &mut News, event: &notify::Event, root: &Path) -> bool {
     if event.need_rescan() || event.paths.is_empty() {
         news.open.clear();
+        news.anywhere = true;
         return true;
     }
     let mut concerns = false;
@@ -122,19 +124,20 @@ fn hear(news: &mut News, event: &notify::Event, root: &Path) -> bool {
             news.all = true;
             concerns = true;
         }
-        let hidden = path
-            .strip_prefix(root)
-            .is_ok_and(|path| path.iter().any(|part| part.to_str().is_some_and(|part| part.starts_with('.'))));
-        if hidden {
+        let name = path.strip_prefix(root).unwrap_or(path);
+        let hidden = |part: &OsStr| part.to_str().is_some_and(|part| part.starts_with('.'));
+        if name.iter().any(hidden) || !is_read(name) {
             continue;
         }
         if is_manifest(path) {
-            concerns |= hear_of_manifest(news, event.kind, place, path);
-        } else if path.starts_with(root.join(STATUS)) {
-            concerns |= path.is_dir();
+            let counts = hear_of_manifest(news, event.kind, place, path);
+            if counts {
+                news.touched.insert(path.clone());
+            }
+            concerns |= counts;
         } else {
-            // A folder, most likely; looking costs little and decides nothing.
-            concerns = true;
+            // A folder, most likely; looking decides nothing.
+            (concerns, news.anywhere) = (true, true);
         }
     }
     concerns

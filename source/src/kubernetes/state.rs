@@ -105,7 +105,10 @@ impl State {
                 false
             }
             Change::Listed(key, stored) => {
-                let stored = remember(table.objects.get(&key), stored);
+                let (key, stored) = match table.objects.get_key_value(&key) {
+                    Some((known, before)) => (known.clone(), remember(Some(before), stored)),
+                    None => (key, stored),
+                };
                 if let Some((_, next)) = &mut table.next {
                     next.insert(key, stored);
                 }
@@ -259,13 +262,18 @@ impl State {
     }
 }
 
-/// An object that cannot be read says what it said before.
+/// An object that cannot be read says what it said before; one that is as it was is not kept twice, for a list that
+/// begins again would take as much memory as all that is known.
 fn remember(before: Option<&Stored>, mut stored: Stored) -> Stored {
-    if let (Some(Stored::Config(before)), Stored::Config(now)) = (before, &mut stored)
-        && !now.problems.is_empty()
-        && now.resources == Resources::default()
-    {
-        now.resources.clone_from(&before.resources);
+    match (before, &mut stored) {
+        (Some(Stored::Config(before)), Stored::Config(now)) => {
+            if !now.problems.is_empty() && now.resources == Resources::default() {
+                now.resources.clone_from(&before.resources);
+            }
+        }
+        (Some(Stored::Service(before)), Stored::Service(now)) if before == now => *now = Arc::clone(before),
+        (Some(Stored::Node(before)), Stored::Node(now)) if before == now => *now = Arc::clone(before),
+        (_, Stored::Service(_) | Stored::Slice(_) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_)) => {}
     }
     stored
 }

@@ -86,6 +86,22 @@ fn what_a_new_list_lacks_is_gone_and_the_rest_was_never_away() {
 }
 
 #[test]
+fn what_is_listed_again_as_it_was_is_not_kept_twice() {
+    let mut state = listed(&[("a", service("1")), ("b", service("1"))], &[]);
+    let before = state.cluster().services;
+    state.apply(Kind::Service, Change::Begin(1));
+    state.apply(Kind::Service, Change::Listed(key("a"), service("1")));
+    state.apply(Kind::Service, Change::Listed(key("b"), service("2")));
+    let (_, next) = state.tables[&Kind::Service].next.as_ref().unwrap();
+    let (known, held) = next.get_key_value(&key("a")).unwrap();
+    assert!(before.keys().any(|key| Arc::ptr_eq(&key.name, &known.name)));
+    assert!(matches!(held, Stored::Service(service) if Arc::ptr_eq(service, &before[&key("a")])));
+    assert!(matches!(&next[&key("b")], Stored::Service(service) if !Arc::ptr_eq(service, &before[&key("b")])));
+    assert!(state.apply(Kind::Service, Change::Complete));
+    assert_eq!(state.cluster().services[&key("b")].labels.get("a"), Some("2"));
+}
+
+#[test]
 fn a_list_that_breaks_off_changes_nothing() {
     let mut state = listed(&[("a", service("1"))], &[]);
     state.apply(Kind::Service, Change::Begin(0));

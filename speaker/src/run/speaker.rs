@@ -59,6 +59,8 @@ pub(super) struct Speaker {
     /// What the others were told about this node.
     told: Option<Facts>,
     peers: BTreeSet<MacAddr>,
+    /// The nodes that gossip was told of.
+    seeds: Vec<SocketAddr>,
     /// What the kernel's settings are wrong for, by what it was found for.
     pub(super) conditions: Vec<Condition>,
     examined: (Vec<Interface>, BTreeSet<Family>),
@@ -71,11 +73,11 @@ pub(super) struct Speaker {
 impl Speaker {
     pub(super) fn new(parts: Parts) -> Self {
         let confirmation = Confirmation::new(parts.profile.stall_tolerance());
-        let (ports, peers) = (Vec::new(), BTreeSet::new());
+        let (ports, peers, seeds) = (Vec::new(), BTreeSet::new(), Vec::new());
         let mut ticks = tokio::time::interval(COUNT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (conditions, examined) = (Vec::new(), (Vec::new(), BTreeSet::new()));
-        Self { parts, ports, confirmation, told: None, peers, conditions, examined, ticks }
+        Self { parts, ports, confirmation, told: None, peers, seeds, conditions, examined, ticks }
     }
 
     pub(super) async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), RunError> {
@@ -177,8 +179,13 @@ impl Speaker {
         let cluster = Arc::clone(&self.parts.source.cluster.borrow_and_update());
         self.parts.metrics.updates.inc();
         let seeds = self.parts.args.seeds(&cluster, self.parts.address);
-        self.parts.gossip.seeds(seeds).await.map_err(|_stopped| RunError::Ended("gossip"))?;
         self.parts.brain.handle(now(), Input::Cluster(cluster));
+        // What follows can wait for that.
+        self.act().await?;
+        if self.seeds != seeds {
+            self.parts.gossip.seeds(seeds.clone()).await.map_err(|_stopped| RunError::Ended("gossip"))?;
+            self.seeds = seeds;
+        }
         let Parts { args, brain, reporter, metrics, source, .. } = &mut self.parts;
         let labels = brain.snapshot().cluster.nodes.get(&args.node_name).map(|node| node.labels.clone());
         let labels = labels.unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The gap after crashes of the owner, ferrolb's and keepalived's.
 
+use std::net::IpAddr;
+
 use super::{BenchOptions, MEDIAN, Sample, WORST, millis, profile_name, quantile, report};
 use crate::error::Error;
 use crate::lab::{Daemons, Lab, Options};
@@ -46,12 +48,7 @@ fn ferrolb(options: &BenchOptions) -> Result<Vec<Sample>, Error> {
     for number in 1..=options.crashes {
         everybody_is_a_member(&lab)?;
         let victim = owner(&lab, vip)?;
-        endpoints_beside(&lab, &victim)?;
-        let report = lab.gap(target(vip), |lab| lab.kill(&victim))?;
-        let sample = Sample { gap: report.longest_gap(), pause: report.longest_pause, lost: report.failures };
-        line(number, &victim, sample)?;
-        samples.push(sample);
-        lab.heal(&victim)?;
+        samples.push(crash(&lab, vip, number, &victim)?);
     }
     lab.down()?;
     Ok(samples)
@@ -68,12 +65,7 @@ fn keepalived(crashes: usize) -> Result<Vec<Sample>, Error> {
     let mut samples = Vec::new();
     for number in 1..=crashes {
         let victim = lab.wait_for("keepalived has an owner", |lab| lab.owner(vip).ok().flatten())?;
-        endpoints_beside(&lab, &victim)?;
-        let report = lab.gap(target(vip), |lab| lab.kill(&victim))?;
-        let sample = Sample { gap: report.longest_gap(), pause: report.longest_pause, lost: report.failures };
-        line(number, &victim, sample)?;
-        samples.push(sample);
-        lab.heal(&victim)?;
+        samples.push(crash(&lab, vip, number, &victim)?);
         running.retain(|keepalived| keepalived.node() != victim);
         let rank = nodes(&lab).iter().position(|node| *node == victim).unwrap_or_default();
         running.push(Keepalived::start(&lab, &victim, rank, vip)?);
@@ -83,11 +75,16 @@ fn keepalived(crashes: usize) -> Result<Vec<Sample>, Error> {
     Ok(samples)
 }
 
-fn line(number: usize, victim: &str, sample: Sample) -> Result<(), Error> {
+/// Kills the owner `victim`, says what a client saw of it, and brings the node back.
+fn crash(lab: &Lab, vip: IpAddr, number: usize, victim: &str) -> Result<Sample, Error> {
+    endpoints_beside(lab, victim)?;
+    let sample = Sample::of(&lab.gap(target(vip), |lab| lab.kill(victim))?);
     print(&format!(
         "   {number:>3}  {victim} crashed: gap {:>7}, {:>4} connections lost (pause {})\n",
         millis(sample.gap),
         sample.lost,
         millis(sample.pause)
-    ))
+    ))?;
+    lab.heal(victim)?;
+    Ok(sample)
 }

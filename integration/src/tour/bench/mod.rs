@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::screen::{Screen, millis};
 use crate::error::Error;
 use crate::output::print;
+use crate::probe::ProbeReport;
 
 /// The bound of the median, and of the worst, for the default profile.
 const MEDIAN: Duration = Duration::from_millis(450);
@@ -55,6 +56,12 @@ struct Sample {
     /// What the probe itself missed: a stall of the machine.
     pause: Duration,
     lost: u64,
+}
+
+impl Sample {
+    fn of(report: &ProbeReport) -> Self {
+        Self { gap: report.longest_gap(), pause: report.longest_pause, lost: report.failures }
+    }
 }
 
 /// Measures and prints; whether the bounds were kept.

@@ -16,7 +16,7 @@ pub(super) fn measure(screen: &mut Screen, options: &BenchOptions) -> Result<boo
         everybody_is_a_member(&lab)?;
         let leaving = owner(&lab, vip)?;
         let seen = lab.gap(target(vip), |lab| lab.stop(&leaving).map(drop))?;
-        samples.push(Sample { gap: seen.longest_gap(), pause: seen.longest_pause, lost: seen.failures });
+        samples.push(Sample::of(&seen));
         lab.start(&leaving)?;
     }
     lab.down()?;

@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cluster::{Cluster, Skipped};
 pub use object::{
-    Age, ClusterIps, Endpoint, Families, Family, FamilyPolicy, Node, ObjectKey, Port, Service, TrafficPolicy, Version, ingress,
-    project_endpoints,
+    Age, ClusterIps, Endpoint, Families, Family, FamilyPolicy, Node, ObjectKey, Port, Service, TrafficPolicy, Version,
+    ingress, project_endpoints,
 };
 use thiserror::Error;
 use tokio::sync::watch;

@@ -96,8 +96,7 @@ pub(super) fn combine(files: &Files, namespace: Option<&str>) -> Cluster {
 fn configure(cluster: &mut Cluster, configuration: &[&Item], namespace: Option<&str>) {
     cluster.resources.nodes = cluster.nodes.iter().map(|(name, node)| (name.clone(), node.labels.clone())).collect();
     let certain = configuration.iter().filter(|item| matches!(item.content, Content::Config(_)));
-    let named: BTreeSet<&str> =
-        certain.map(|item| &*item.object.namespace).filter(|name| !name.is_empty()).collect();
+    let named: BTreeSet<&str> = certain.map(|item| &*item.object.namespace).filter(|name| !name.is_empty()).collect();
     cluster.namespace = match namespace {
         Some(namespace) => namespace.to_owned(),
         None => named.first().map_or_else(|| DEFAULT_NAMESPACE.to_owned(), |first| (*first).to_owned()),

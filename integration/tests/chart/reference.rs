@@ -108,17 +108,25 @@ fn description(property: &Value, resolved: &Value) -> String {
     if unnamed { format!("{said} One of: {}.", choices.join(", ")) } else { said.to_owned() }
 }
 
-/// The fields of an entry, those below them behind a dot.
+/// The fields of an entry, those below them behind a dot; the fields of a label selector are the same everywhere.
 fn fields(page: &mut String, schema: &Value, place: &str) {
     let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (key, property) in schema["properties"].as_object().into_iter().flatten() {
-        let required = if required.iter().any(|name| name == key) { " Required." } else { "" };
-        let place = format!("{place}{key}");
-        let said = escaped(&description(property, property));
-        writeln!(page, "| `{place}` | {said}{required} |").unwrap();
         let list = property["items"].is_object();
         let below = if list { &property["items"] } else { property };
-        fields(page, below, &format!("{place}{}.", if list { "[]" } else { "" }));
+        let selector = below["properties"]["matchLabels"].is_object();
+        let required = if required.iter().any(|name| name == key) { " Required." } else { "" };
+        let form = match (selector, list) {
+            (true, true) => " A list of label selectors.",
+            (true, false) => " A label selector.",
+            (false, _) => "",
+        };
+        let place = format!("{place}{key}");
+        let said = escaped(&description(property, property));
+        writeln!(page, "| `{place}` | {said}{form}{required} |").unwrap();
+        if !selector {
+            fields(page, below, &format!("{place}{}.", if list { "[]" } else { "" }));
+        }
     }
 }
 

@@ -97,7 +97,7 @@ fn overview(uses: &[Use]) -> String {
 
 fn usage(pool: &Pool, cluster: &Cluster) -> Use {
     let mut held: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
-    for (key, service) in &cluster.services {
+    for (key, service) in cluster.services.iter() {
         for ip in service.ingress.iter().filter(|ip| pool.contains(**ip)) {
             held.entry(*ip).or_default().push(key.to_string());
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
@@ -10,13 +11,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::object::{Endpoint, Node, ObjectKey, Service};
 
+/// Services by key. Copies are one in memory until one of them changes: there are many Services, and a state of all of
+/// them is published after each change.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Services(Arc<BTreeMap<ObjectKey, Arc<Service>>>);
+
+impl Deref for Services {
+    type Target = BTreeMap<ObjectKey, Arc<Service>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Services {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
 /// Everything that is known of the cluster at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cluster {
     /// Nothing has been read yet, so nothing here counts.
     pub reading: bool,
     /// Services of every type.
-    pub services: BTreeMap<ObjectKey, Arc<Service>>,
+    pub services: Services,
     /// Endpoints by the Service they belong to.
     pub endpoints: BTreeMap<ObjectKey, Arc<Vec<Endpoint>>>,
     /// Nodes by name.

@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use cluster::{Cluster, Skipped};
+pub use cluster::{Cluster, Services, Skipped};
 pub use object::{
     Age, ClusterIps, Endpoint, Families, Family, FamilyPolicy, Node, ObjectKey, Port, Service, TrafficPolicy, Version,
     ingress, project_endpoints,

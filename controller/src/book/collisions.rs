@@ -53,7 +53,7 @@ impl Book {
                 }
             }
         }
-        for (key, service) in &cluster.services {
+        for (key, service) in cluster.services.iter() {
             for ip in &service.cluster_ips {
                 if let Some(pool) = self.allocator().pool_name_of(*ip) {
                     add(pool, With::ClusterIp, ip.to_string(), format!("Service {key}"));

@@ -10,7 +10,7 @@ use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{Labels, ObjectRef, Problem, Resources};
 
 use super::kind::Kind;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Services};
 use crate::object::{Endpoint, Node, ObjectKey, Service};
 
 /// An object, reduced to what is used of it. No larger than two words, whatever it is: there are many Services.
@@ -76,8 +76,8 @@ struct Table {
 pub(super) struct State {
     namespace: String,
     tables: BTreeMap<Kind, Table>,
-    /// Kept up to date, since it is large and most changes are small.
-    services: BTreeMap<ObjectKey, Arc<Service>>,
+    /// The objects of their table are here: they are many, and published as they are.
+    services: Services,
     endpoints: BTreeMap<ObjectKey, Arc<Vec<Endpoint>>>,
     slices: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
 }
@@ -90,7 +90,7 @@ impl State {
         Self {
             namespace: namespace.to_owned(),
             tables: kinds.iter().map(table).collect(),
-            services: BTreeMap::new(),
+            services: Services::default(),
             endpoints: BTreeMap::new(),
             slices: BTreeMap::new(),
         }
@@ -98,6 +98,7 @@ impl State {
 
     /// Takes a change into account; whether anything is different now.
     pub(super) fn apply(&mut self, kind: Kind, change: Change) -> bool {
+        let change = self.remember(kind, change);
         let Some(table) = self.tables.get_mut(&kind) else { return false };
         match change {
             Change::Begin(refresh) => {
@@ -105,10 +106,6 @@ impl State {
                 false
             }
             Change::Listed(key, stored) => {
-                let (key, stored) = match table.objects.get_key_value(&key) {
-                    Some((known, before)) => (known.clone(), remember(Some(before), stored)),
-                    None => (key, stored),
-                };
                 if let Some((_, next)) = &mut table.next {
                     next.insert(key, stored);
                 }
@@ -119,10 +116,7 @@ impl State {
                 let new = std::mem::take(&mut table.unknown) | (table.refreshed.replace(refresh) != Some(refresh));
                 self.replace(kind, next) || new
             }
-            Change::Applied(key, stored) => {
-                let stored = remember(table.objects.get(&key), stored);
-                self.put(kind, key, Some(stored))
-            }
+            Change::Applied(key, stored) => self.put(kind, key, Some(stored)),
             Change::Gone(key) => self.put(kind, key, None),
             Change::Unknown => {
                 let first = !table.unknown || table.refreshed.is_none();
@@ -136,7 +130,9 @@ impl State {
 
     fn replace(&mut self, kind: Kind, next: BTreeMap<ObjectKey, Stored>) -> bool {
         let Some(table) = self.tables.get(&kind) else { return false };
-        let gone: Vec<ObjectKey> = table.objects.keys().filter(|key| !next.contains_key(*key)).cloned().collect();
+        let known: &mut dyn Iterator<Item = &ObjectKey> =
+            if kind == Kind::Service { &mut self.services.keys() } else { &mut table.objects.keys() };
+        let gone: Vec<ObjectKey> = known.filter(|key| !next.contains_key(*key)).cloned().collect();
         let mut changed = false;
         for key in gone {
             changed |= self.put(kind, key, None);
@@ -147,19 +143,64 @@ impl State {
         changed
     }
 
+    /// What is told of an object, with what is known of it: one that cannot be read says what it said before, and of one
+    /// that is as it was there are no two copies, or a list that begins again would take as much memory as all others.
+    fn remember(&self, kind: Kind, change: Change) -> Change {
+        match change {
+            Change::Listed(key, Stored::Service(now)) => match self.services.get_key_value(&key) {
+                Some((key, before)) if *before == now => {
+                    Change::Listed(key.clone(), Stored::Service(Arc::clone(before)))
+                }
+                _ => Change::Listed(key, Stored::Service(now)),
+            },
+            Change::Listed(key, Stored::Config(now)) => {
+                let now = self.readable(kind, &key, now);
+                Change::Listed(key, Stored::Config(now))
+            }
+            Change::Applied(key, Stored::Config(now)) => {
+                let now = self.readable(kind, &key, now);
+                Change::Applied(key, Stored::Config(now))
+            }
+            Change::Begin(_)
+            | Change::Listed(..)
+            | Change::Complete
+            | Change::Applied(..)
+            | Change::Gone(_)
+            | Change::Unknown => change,
+        }
+    }
+
+    fn readable(&self, kind: Kind, key: &ObjectKey, mut now: Box<Configured>) -> Box<Configured> {
+        let before = self.tables.get(&kind).and_then(|table| table.objects.get(key));
+        if let Some(Stored::Config(before)) = before
+            && !now.problems.is_empty()
+            && now.resources == Resources::default()
+        {
+            now.resources.clone_from(&before.resources);
+        }
+        now
+    }
+
+    fn put_service(&mut self, key: ObjectKey, service: Option<Arc<Service>>) -> bool {
+        if self.services.get(&key) == service.as_ref() {
+            return false;
+        }
+        match service {
+            Some(service) => self.services.insert(key, service),
+            None => self.services.remove(&key),
+        };
+        true
+    }
+
     fn put(&mut self, kind: Kind, key: ObjectKey, stored: Option<Stored>) -> bool {
+        let stored = match stored {
+            Some(Stored::Service(service)) => return self.put_service(key, Some(service)),
+            None if kind == Kind::Service => return self.put_service(key, None),
+            other => other,
+        };
         let Some(table) = self.tables.get_mut(&kind) else { return false };
         if table.objects.get(&key) == stored.as_ref() {
             return false;
-        }
-        match &stored {
-            Some(Stored::Service(service)) => {
-                self.services.insert(key.clone(), Arc::clone(service));
-            }
-            None if kind == Kind::Service => {
-                self.services.remove(&key);
-            }
-            Some(Stored::Slice(_) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_)) | None => {}
         }
         let owner = |stored: &Stored| match stored {
             Stored::Slice(slice) => Some(slice.service.clone()),
@@ -218,7 +259,7 @@ impl State {
 
     /// How many objects there are, for pacing.
     pub(super) fn len(&self) -> usize {
-        self.tables.values().map(|table| table.objects.len()).sum()
+        self.services.len() + self.tables.values().map(|table| table.objects.len()).sum::<usize>()
     }
 
     /// All of it at this moment.
@@ -260,22 +301,6 @@ impl State {
         }
         cluster
     }
-}
-
-/// An object that cannot be read says what it said before; one that is as it was is not kept twice, for a list that
-/// begins again would take as much memory as all that is known.
-fn remember(before: Option<&Stored>, mut stored: Stored) -> Stored {
-    match (before, &mut stored) {
-        (Some(Stored::Config(before)), Stored::Config(now)) => {
-            if !now.problems.is_empty() && now.resources == Resources::default() {
-                now.resources.clone_from(&before.resources);
-            }
-        }
-        (Some(Stored::Service(before)), Stored::Service(now)) if before == now => *now = Arc::clone(before),
-        (Some(Stored::Node(before)), Stored::Node(now)) if before == now => *now = Arc::clone(before),
-        (_, Stored::Service(_) | Stored::Slice(_) | Stored::Node(_) | Stored::Namespace(_) | Stored::Config(_)) => {}
-    }
-    stored
 }
 
 #[cfg(test)]

@@ -107,17 +107,14 @@ impl Files {
 
     /// Reads what is new or changed, as far as it counts by now, and forgets what has been gone for long enough.
     pub(super) fn refresh(&mut self, now: Instant, news: &News) -> io::Result<()> {
-        let found = match self.concerned(now, news) {
-            Some(found) => {
-                let around = now + LOOK_AROUND;
-                self.around = Some(self.around.map_or(around, |earlier| earlier.min(around)));
-                found
-            }
-            None => {
-                let found = self.scan(now);
-                self.not_before = found.is_err().then(|| now + GRACE);
-                found?
-            }
+        let found = if let Some(found) = self.concerned(now, news) {
+            let around = now + LOOK_AROUND;
+            self.around = Some(self.around.map_or(around, |earlier| earlier.min(around)));
+            found
+        } else {
+            let found = self.scan(now);
+            self.not_before = found.is_err().then(|| now + GRACE);
+            found?
         };
         for (name, metadata) in &found {
             if let (None, Some(file)) = (metadata, self.by_name.get_mut(name)) {

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup demo test kubernetes bench chart docs image fmt soak lint house tools
+.PHONY: help setup demo test fuzz kubernetes bench chart docs image fmt soak lint house tools
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, 
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace
 	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-fib
+	@$(MAKE) --no-print-directory fuzz
+
+fuzz: ## What comes from the network, mutated at random for a minute each (FUZZ_SECONDS): gossip, then ARP and NDP
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-gossip --lib -- fuzz --nocapture
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-l2 --test fuzz -- --nocapture
 
 kubernetes: ## Get etcd, kube-apiserver, kubectl and helm for the tests (built once per user, about eight minutes)
 	@{ integration/kubernetes/get.sh && integration/kubernetes/get.sh helm; } >/dev/null || { code=$$?; \

@@ -107,6 +107,11 @@ fn fuzzed(seed: u64) -> Fuzzed {
     fuzzed
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a run lasts is a matter of real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}: a number")))
 }
@@ -114,12 +119,14 @@ fn from_environment(name: &str, default: u64) -> u64 {
 #[test]
 fn frames_of_any_kind_neither_panic_nor_get_answers_that_were_not_asked_for() {
     let (seed, iterations) = (from_environment("SEED", 1), from_environment("FUZZ_ITERATIONS", 100_000));
-    println!("SEED={seed} FUZZ_ITERATIONS={iterations}");
+    let (begin, budget) = (now(), Duration::from_secs(from_environment("FUZZ_SECONDS", 0)));
+    println!("SEED={seed} FUZZ_ITERATIONS={iterations} FUZZ_SECONDS={}", budget.as_secs());
     let mut rng = StdRng::seed_from_u64(seed);
     let corpus = corpus();
     let mut fuzzed = fuzzed(seed);
-    let (mut answers, mut heard) = (0_u64, 0_u64);
-    for _ in 0..iterations {
+    let (mut answers, mut heard, mut executions) = (0_u64, 0_u64, 0_u64);
+    while if budget.is_zero() { executions < iterations } else { now().duration_since(begin) < budget } {
+        executions += 1;
         let bytes = mutated(&corpus, &mut rng);
         let index = rng.random_range(2..5);
         let outputs = fuzzed.handle(Input::Frame { index, bytes: &bytes });
@@ -140,8 +147,8 @@ fn frames_of_any_kind_neither_panic_nor_get_answers_that_were_not_asked_for() {
             fuzzed.handle(Input::Announce(again.collect()));
         }
     }
-    println!("{answers} answers, {heard} claims heard");
-    assert!(answers > iterations / 50 && heard > iterations / 50, "the mutations leave nothing to look at");
+    println!("{executions} frames, {answers} answers, {heard} claims heard");
+    assert!(answers > executions / 50 && heard > executions / 50, "the mutations leave nothing to look at");
     let status = fuzzed.announcer.status();
     assert_eq!(status.keys().copied().collect::<BTreeSet<_>>(), fuzzed.announced);
     assert_eq!(Family::BOTH.len() * 3, status.len());

@@ -39,7 +39,8 @@ fn on(screen: &mut Screen, options: &BenchOptions, api: Api) -> Result<(), Error
         let key = format!("default/{name}");
         // Nothing is asked of the lab meanwhile: its answers would take the time of those that are measured.
         let seen = lab.wait_for("an address is announced", |_| first_of(&watch.seen(), &known))?;
-        if lab.service_address(&key)? != Some(seen.address) {
+        let address = lab.wait_for("the Service shows its address", |lab| lab.service_address(&key).ok()?)?;
+        if address != seen.address {
             return Err(Error::Refused {
                 reason: format!("{} was announced instead of the address of {key}", seen.address),
             });

@@ -2,6 +2,7 @@
 
 /// Blocks from this size on are given back to the system as soon as they are free; in bytes, the C library's own
 /// default. Saying so keeps it from raising the bound to the largest block it has ever seen freed.
+#[cfg(target_env = "gnu")]
 const GIVEN_BACK: libc::c_int = 128 * 1024;
 
 /// To be called before there are threads: all of them share one heap, so that what one frees another can use.

@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize, Serializer};
 /// A sorted map of strings in one piece of memory, for few entries: looking one up is cheap, adding one is not.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(from = "BTreeMap<String, String>")]
-pub struct SmallMap(Vec<(Box<str>, Box<str>)>);
+pub struct SmallMap(Box<[(Box<str>, Box<str>)]>);
 
 // === impl SmallMap ===
 
 impl SmallMap {
     /// A map without entries.
-    pub const fn new() -> Self {
-        Self(Vec::new())
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Whether there are no entries.
@@ -54,15 +54,21 @@ impl SmallMap {
                     entry.1 = value;
                 }
             }
-            Err(place) => self.0.insert(place, (key, value)),
+            Err(place) => self.change(|entries| entries.insert(place, (key, value))),
         }
     }
 
     /// Takes the entry of a key out.
     pub fn remove(&mut self, key: &str) {
         if let Ok(place) = self.place(key) {
-            self.0.remove(place);
+            self.change(|entries| drop(entries.remove(place)));
         }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Vec<(Box<str>, Box<str>)>)) {
+        let mut entries = std::mem::take(&mut self.0).into_vec();
+        change(&mut entries);
+        self.0 = entries.into_boxed_slice();
     }
 
     fn place(&self, key: &str) -> Result<usize, usize> {
@@ -97,12 +103,10 @@ impl From<&BTreeMap<String, String>> for SmallMap {
 impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for SmallMap {
     /// Of several values of a key the last one counts.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let mut map = Self::new();
-        for (key, value) in entries {
+        entries.into_iter().fold(Self::new(), |mut map, (key, value)| {
             map.insert(key, value);
-        }
-        map.0.shrink_to_fit();
-        map
+            map
+        })
     }
 }
 

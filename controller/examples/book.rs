@@ -39,7 +39,7 @@ fn cluster() -> Result<Cluster, Box<dyn Error>> {
             "metadata": {"labels": {"app": format!("app-{n}")}},
             "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.1", "ports": [{"port": 80}], "selector": {"app": "a"}},
         }))?;
-        let age = Age { created: None, position: (String::new(), n, 0) };
+        let age = Age::read_at(String::new(), n, 0);
         let service = Service::project(&object, age, ClusterIps::AsWritten);
         let key = ObjectKey::new(format!("namespace-{}", n % 100), format!("service-{n}"));
         cluster.services.insert(key, Arc::new(service));

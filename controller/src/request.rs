@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use ferrolb_api::annotations::{self, ADDRESS_POOL, ALLOW_SHARED_IP, LOAD_BALANCER_IPS};
 use ferrolb_config::addresses::parse_ip;
 use ferrolb_config::legacy::resource_name;
-use ferrolb_source::{Family, Service};
+use ferrolb_source::{Addresses, Family, Service};
 use thiserror::Error;
 
-use crate::allocator::{Addresses, Allocator, PoolId, Sharing};
+use crate::allocator::{Allocator, PoolId, Sharing};
 
 /// A pool that a Service wants its addresses from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

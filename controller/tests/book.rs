@@ -49,7 +49,7 @@ impl World {
     fn service(&mut self, name: &str, yaml: &str) {
         let typed = serde_yaml::from_str(&format!("{{metadata: {{name: {name}}}, {yaml}}}")).unwrap();
         self.number += 1;
-        let age = Age { created: None, position: (format!("{:04}", self.number), 0, 0) };
+        let age = Age::read_at(format!("{:04}", self.number), 0, 0);
         let service = Service::project(&typed, age, ClusterIps::AsWritten);
         self.cluster.services.insert(key(name), Arc::new(service));
     }
@@ -109,7 +109,7 @@ fn the_first_service_gets_the_first_address_of_the_pool() {
     let changes = world.update();
     assert_eq!(world.ips("web"), ["10.10.52.0"]);
     assert_eq!(reasons(&changes), ["IPAllocated"]);
-    assert_eq!(changes.notices[0].1.message, "Assigned IP [\"10.10.52.0\"]");
+    assert_eq!(&*changes.notices[0].1.message, "Assigned IP [\"10.10.52.0\"]");
     assert_eq!(world.update(), Changes::default(), "a second look changes nothing");
 }
 
@@ -123,7 +123,7 @@ fn a_restart_claims_what_is_held_before_anything_new_is_given() {
     // A Service that comes first in every order asks while the controller is away.
     world.web("aaa");
     let service = Arc::make_mut(world.cluster.services.get_mut(&key("aaa")).unwrap());
-    service.age = Age { created: Some("2020-01-01T00:00:00Z".parse().unwrap()), position: (String::new(), 0, 0) };
+    service.age = Age { created: Some("2020-01-01T00:00:00Z".parse().unwrap()), position: None };
     world.restart();
     world.update();
     assert_eq!(world.ips("young"), ["10.0.0.0"]);
@@ -139,7 +139,7 @@ fn a_full_pool_says_so_once_and_serves_as_soon_as_an_address_is_free() {
     let changes = world.update();
     assert_eq!(reasons(&changes), ["IPAllocated", "AllocationFailed"]);
     assert_eq!(
-        changes.notices[1].1.message,
+        &*changes.notices[1].1.message,
         "Failed to allocate IP for \"default/second\": no available IPs: pool \"default\": 1 of its 1 IPv4 addresses are in use; held by default/first"
     );
     world.web("third");
@@ -233,7 +233,7 @@ fn services_share_an_address_where_key_backend_and_ports_allow_it() {
     let add = |world: &mut World, name: &str, yaml: &str| {
         let typed = serde_yaml::from_str(&format!("{{{yaml}}}")).unwrap();
         world.number += 1;
-        let age = Age { created: None, position: (format!("{:04}", world.number), 0, 0) };
+        let age = Age::read_at(format!("{:04}", world.number), 0, 0);
         world.cluster.services.insert(key(name), Arc::new(Service::project(&typed, age, ClusterIps::AsWritten)));
         world.update();
     };
@@ -311,7 +311,7 @@ fn a_status_that_somebody_else_changed_is_put_back() {
     world.web("web");
     world.update();
     let mut service = (*world.cluster.services[&key("web")]).clone();
-    service.ingress = vec!["192.0.2.66".parse().unwrap()];
+    service.ingress = ["192.0.2.66".parse().unwrap()].into_iter().collect();
     world.cluster.services.insert(key("web"), Arc::new(service));
     world.update();
     assert_eq!(world.ips("web"), ["10.0.0.0"]);
@@ -324,7 +324,7 @@ fn a_service_of_another_class_gives_its_address_back() {
     world.web("second");
     world.update();
     let mut service = (*world.cluster.services[&key("first")]).clone();
-    service.class = Some("other.example/lb".to_owned());
+    service.class = Some("other.example/lb".into());
     world.cluster.services.insert(key("first"), Arc::new(service));
     world.update();
     assert!(world.ips("first").is_empty(), "what we wrote we take back");
@@ -503,7 +503,7 @@ fn what_could_not_be_written_rests_until_it_is_time_or_the_service_is_another_ve
     assert_eq!(world.hand_out(), written);
     world.book.not_written(&key("web"));
     let service = Arc::make_mut(world.cluster.services.get_mut(&key("web")).unwrap());
-    service.version.resource_version = "2".to_owned();
+    service.version.resource_version = "2".into();
     world.book.update(&world.cluster, &world.config);
     assert_eq!(world.hand_out(), written);
 }
@@ -524,7 +524,7 @@ proptest! {
             }
             world.update();
             let now: BTreeMap<ObjectKey, Vec<IpAddr>> =
-                world.cluster.services.iter().map(|(key, service)| (key.clone(), service.ingress.clone())).collect();
+                world.cluster.services.iter().map(|(key, service)| (key.clone(), service.ingress.to_vec())).collect();
             let mut all: Vec<IpAddr> = now.values().flatten().copied().collect();
             let count = all.len();
             all.sort_unstable();

@@ -6,6 +6,7 @@
 
 mod cluster;
 pub mod directory;
+mod families;
 pub mod kubernetes;
 mod object;
 pub mod permission;
@@ -17,9 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cluster::{Cluster, Services, Skipped};
+pub use families::{Families, Family, FamilyPolicy};
 pub use object::{
-    Age, ClusterIps, Endpoint, Families, Family, FamilyPolicy, Node, ObjectKey, Port, Service, TrafficPolicy, Version,
-    ingress, project_endpoints,
+    Addresses, Age, ClusterIps, Endpoint, Node, ObjectKey, Port, Service, TrafficPolicy, Version, ingress,
+    project_endpoints,
 };
 use thiserror::Error;
 use tokio::sync::watch;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::slice;
@@ -16,7 +17,12 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
+
+use crate::families::{Families, Family, FamilyPolicy};
+
+/// The addresses of one Service: hardly ever more than one.
+pub type Addresses = SmallVec<[IpAddr; 1]>;
 
 /// Namespace and name of a namespaced object; prints as `namespace/name`. Copies share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +37,15 @@ impl ObjectKey {
     /// A key from its parts.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The same key, for a map in which the one before it may be of the same namespace: they share its text.
+    pub(crate) fn beside<V>(mut self, others: &BTreeMap<Self, V>) -> Self {
+        if let Some((before, _)) = others.range(..&self).next_back().filter(|(key, _)| key.namespace == self.namespace)
+        {
+            self.namespace = Arc::clone(&before.namespace);
+        }
+        self
     }
 }
 
@@ -60,8 +75,26 @@ impl fmt::Display for ObjectKey {
 pub struct Age {
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
-    /// Where it was read: file, number of the document in it, place in a list.
-    pub position: (String, usize, usize),
+    /// Where it was read, if in a file.
+    pub position: Option<Box<Position>>,
+}
+
+/// A place in a directory of manifests.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// The file.
+    pub file: String,
+    /// Number of the document in it.
+    pub document: usize,
+    /// Place in the document's list.
+    pub item: usize,
+}
+
+impl Age {
+    /// Of an object without creation time, read there.
+    pub fn read_at(file: impl Into<String>, document: usize, item: usize) -> Self {
+        Self { created: None, position: Some(Box::new(Position { file: file.into(), document, item })) }
+    }
 }
 
 impl Ord for Age {
@@ -75,46 +108,6 @@ impl PartialOrd for Age {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
-}
-
-/// IPv4 or IPv6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// The family of an address.
-    pub fn of(ip: IpAddr) -> Self {
-        if ip.is_ipv4() { Self::V4 } else { Self::V6 }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-        })
-    }
-}
-
-/// The families of one Service: one or two.
-pub type Families = SmallVec<[Family; 2]>;
-
-/// `spec.ipFamilyPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum FamilyPolicy {
-    /// One address.
-    #[default]
-    SingleStack,
-    /// Two addresses where possible.
-    PreferDualStack,
-    /// Two addresses or none.
-    RequireDualStack,
 }
 
 /// `spec.externalTrafficPolicy`.
@@ -147,9 +140,9 @@ impl fmt::Display for Port {
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     /// `metadata.uid`.
-    pub uid: String,
+    pub uid: Box<str>,
     /// `metadata.resourceVersion`.
-    pub resource_version: String,
+    pub resource_version: Box<str>,
 }
 
 /// What ferrolb uses of a Service.
@@ -167,11 +160,11 @@ pub struct Service {
     /// Whether `spec.type` is `LoadBalancer`.
     pub load_balancer: bool,
     /// `spec.loadBalancerClass`.
-    pub class: Option<String>,
+    pub class: Option<Box<str>>,
     /// `spec.loadBalancerIP`.
-    pub requested_ip: Option<String>,
+    pub requested_ip: Option<Box<str>>,
     /// `spec.clusterIPs` as written.
-    pub cluster_ips: Vec<IpAddr>,
+    pub cluster_ips: Addresses,
     /// The families of its cluster IPs; empty while it has none.
     pub cluster_families: Families,
     /// `spec.ipFamilies`.
@@ -183,9 +176,9 @@ pub struct Service {
     /// `spec.selector` where the traffic policy is [`Local`](TrafficPolicy::Local); nobody asks for it elsewhere.
     pub selector: SmallMap,
     /// `spec.ports`.
-    pub ports: Vec<Port>,
+    pub ports: Box<[Port]>,
     /// `status.loadBalancer.ingress[].ip`, in order.
-    pub ingress: Vec<IpAddr>,
+    pub ingress: Addresses,
     /// Whether more stands there than addresses that are announced: a name, a mode or ports of somebody else's.
     pub ingress_has_more: bool,
 }
@@ -223,13 +216,13 @@ impl Service {
             (_, Some(ip)) if !ip.is_empty() => slice::from_ref(ip),
             _ => &[],
         };
-        let own: Vec<IpAddr> = exactly(written, |ip| parse_ip(ip));
+        let own: Addresses = written.iter().filter_map(|ip| parse_ip(ip)).collect();
         let cluster_families = if written.is_empty() && cluster_ips == ClusterIps::Defaulted {
-            defaulted(&families, family_policy)
+            defaulted(families, family_policy)
         } else {
             own.iter().copied().map(Family::of).collect()
         };
-        let families = if families.is_empty() { cluster_families.clone() } else { families };
+        let families = if families.is_empty() { cluster_families } else { families };
         let traffic_policy = match spec.external_traffic_policy.as_deref() {
             Some("Local") => TrafficPolicy::Local,
             _ => TrafficPolicy::Cluster,
@@ -239,15 +232,15 @@ impl Service {
         let annotations = service.metadata.annotations.iter().flatten().filter(|(key, _)| ours(key));
         Self {
             version: Version {
-                uid: service.metadata.uid.clone().unwrap_or_default(),
-                resource_version: service.metadata.resource_version.clone().unwrap_or_default(),
+                uid: service.metadata.uid.as_deref().unwrap_or_default().into(),
+                resource_version: service.metadata.resource_version.as_deref().unwrap_or_default().into(),
             },
             age,
             labels: service.metadata.labels.as_ref().map(Labels::from).unwrap_or_default(),
             annotations: annotations.map(|(key, value)| (key.as_str(), value.as_str())).collect(),
             load_balancer: spec.type_.as_deref() == Some("LoadBalancer"),
-            class: spec.load_balancer_class.clone(),
-            requested_ip: spec.load_balancer_ip.clone().filter(|ip| !ip.is_empty()),
+            class: spec.load_balancer_class.as_deref().map(Box::from),
+            requested_ip: spec.load_balancer_ip.as_deref().filter(|ip| !ip.is_empty()).map(Box::from),
             cluster_ips: own,
             cluster_families,
             families,
@@ -261,13 +254,6 @@ impl Service {
     }
 }
 
-/// What can be made of some items, without room for more: there are many of these lists, and they do not grow.
-fn exactly<T, U>(items: &[T], make: impl Fn(&T) -> Option<U>) -> Vec<U> {
-    let mut made = Vec::with_capacity(items.len());
-    made.extend(items.iter().filter_map(make));
-    made
-}
-
 fn port(port: &core::ServicePort) -> Port {
     let protocol = match port.protocol.as_deref() {
         None | Some("TCP") => Cow::Borrowed("TCP"),
@@ -278,8 +264,8 @@ fn port(port: &core::ServicePort) -> Port {
 }
 
 /// The addresses of a Service's status; names and whatever else stands there are left out.
-pub fn ingress(status: &core::ServiceStatus) -> Vec<IpAddr> {
-    exactly(entries(status), |ingress| parse_ip(ingress.ip.as_ref()?))
+pub fn ingress(status: &core::ServiceStatus) -> Addresses {
+    entries(status).iter().filter_map(|ingress| parse_ip(ingress.ip.as_ref()?)).collect()
 }
 
 /// Whether there is something that is no plain address. The API server itself adds the mode `VIP` to every address.
@@ -304,15 +290,11 @@ fn family(name: &str) -> Option<Family> {
     }
 }
 
-fn defaulted(families: &[Family], policy: FamilyPolicy) -> Families {
+fn defaulted(families: Families, policy: FamilyPolicy) -> Families {
     let first = families.first().copied().unwrap_or(Family::V4);
-    match (policy, families) {
-        (FamilyPolicy::SingleStack, _) | (FamilyPolicy::PreferDualStack, [_]) => smallvec![first],
-        (_, [_, _, ..]) => families.into(),
-        (FamilyPolicy::RequireDualStack | FamilyPolicy::PreferDualStack, _) => match first {
-            Family::V4 => smallvec![Family::V4, Family::V6],
-            Family::V6 => smallvec![Family::V6, Family::V4],
-        },
+    match (policy, families.len()) {
+        (FamilyPolicy::SingleStack, _) | (FamilyPolicy::PreferDualStack, 1) => Families::only(first),
+        (FamilyPolicy::RequireDualStack | FamilyPolicy::PreferDualStack, _) => Families::both(first),
     }
 }
 
@@ -394,19 +376,19 @@ mod tests {
     #[test]
     fn families_come_from_the_cluster_ips() {
         let dual = service("spec: {clusterIPs: [fd00::1, 10.0.0.1]}", ClusterIps::AsWritten);
-        assert_eq!(dual.cluster_families.as_slice(), [Family::V6, Family::V4]);
-        assert_eq!(dual.families.as_slice(), [Family::V6, Family::V4]);
+        assert_eq!(*dual.cluster_families, [Family::V6, Family::V4]);
+        assert_eq!(*dual.families, [Family::V6, Family::V4]);
         let old = service("spec: {clusterIP: 10.0.0.1}", ClusterIps::AsWritten);
-        assert_eq!(old.cluster_families.as_slice(), [Family::V4]);
+        assert_eq!(*old.cluster_families, [Family::V4]);
         assert!(service("spec: {clusterIP: None}", ClusterIps::Defaulted).cluster_families.is_empty());
     }
 
     #[test]
     fn without_an_api_server_open_cluster_ips_are_what_it_would_choose() {
         let families = |yaml: &str| service(yaml, ClusterIps::Defaulted).cluster_families;
-        assert_eq!(families("spec: {type: LoadBalancer}").as_slice(), [Family::V4]);
-        assert_eq!(families("spec: {ipFamilies: [IPv6]}").as_slice(), [Family::V6]);
-        assert_eq!(families("spec: {ipFamilyPolicy: RequireDualStack}").as_slice(), [Family::V4, Family::V6]);
+        assert_eq!(*families("spec: {type: LoadBalancer}"), [Family::V4]);
+        assert_eq!(*families("spec: {ipFamilies: [IPv6]}"), [Family::V6]);
+        assert_eq!(*families("spec: {ipFamilyPolicy: RequireDualStack}"), [Family::V4, Family::V6]);
         assert!(service("spec: {type: LoadBalancer}", ClusterIps::AsWritten).cluster_families.is_empty());
     }
 
@@ -440,7 +422,7 @@ mod tests {
     fn dated_objects_come_before_undated_ones() {
         let age = |created: Option<&str>, file: &str| Age {
             created: created.map(|text| text.parse().unwrap()),
-            position: (file.to_owned(), 0, 0),
+            position: Age::read_at(file, 0, 0).position,
         };
         let mut ages = [
             age(None, "a"),
@@ -449,6 +431,6 @@ mod tests {
             age(None, "0"),
         ];
         ages.sort();
-        assert_eq!(ages.map(|age| age.position.0), ["c", "b", "0", "a"]);
+        assert_eq!(ages.map(|age| age.position.unwrap().file), ["c", "b", "0", "a"]);
     }
 }

@@ -160,7 +160,7 @@ fn configuration_of_several_namespaces_needs_a_choice() {
 async fn a_written_status_wins_over_the_manifest_and_survives() {
     let with_status = format!("{WEB}status: {{loadBalancer: {{ingress: [{{ip: 10.10.52.9}}]}}}}\n");
     let folder = directory(&[("web.yaml", &with_status), ("pool.yaml", POOL)]);
-    assert_eq!(load(&folder).services[&web()].ingress, ["10.10.52.9".parse::<std::net::IpAddr>().unwrap()]);
+    assert_eq!(*load(&folder).services[&web()].ingress, ["10.10.52.9".parse::<std::net::IpAddr>().unwrap()]);
 
     let writer = Writer::directory(folder.path());
     writer
@@ -168,7 +168,7 @@ async fn a_written_status_wins_over_the_manifest_and_survives() {
         .await
         .unwrap();
     let service = Arc::clone(&load(&folder).services[&web()]);
-    assert_eq!(service.ingress, ["10.10.52.0".parse::<std::net::IpAddr>().unwrap()]);
+    assert_eq!(*service.ingress, ["10.10.52.0".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!(service.annotations.get("metallb.io/ip-allocated-from-pool"), Some("default"));
 
     writer.service_status(&web(), &Version::default(), &[], None).await.unwrap();

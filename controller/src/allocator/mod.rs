@@ -15,10 +15,9 @@ use std::sync::Arc;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::addresses::{AddressRange, is_buggy};
 use ferrolb_config::{Labels, Pool};
-use ferrolb_source::{Family, ObjectKey, Port};
+use ferrolb_source::{Addresses, Family, ObjectKey, Port};
 use foldhash::HashMap;
 use ipnet::IpNet;
-use smallvec::SmallVec;
 
 pub use error::AssignError;
 use free::Place;
@@ -26,9 +25,6 @@ use pool::{Holders, PoolState};
 use reserved::Reserved;
 pub use sharing::Sharing;
 use sharing::{Others, Users};
-
-/// The addresses of one Service: hardly ever more than two.
-pub type Addresses = SmallVec<[IpAddr; 2]>;
 
 /// What an assignment depends on, of the Service that asks.
 #[derive(Debug, Clone, Copy)]

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrolb_source::{Family, ObjectKey};
+use ferrolb_source::{Addresses, Family, ObjectKey};
 use foldhash::HashMap;
 use smallvec::SmallVec;
 
 use super::pool::some_of;
-use super::{Addresses, Allocator, AssignError};
+use super::{Allocator, AssignError};
 
 /// Who reserves which address.
 #[derive(Debug, Default)]

@@ -4,16 +4,16 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrolb_source::{ObjectKey, Service};
+use ferrolb_source::{Addresses, ObjectKey, Service};
 
-use crate::allocator::{Addresses, Assignment};
+use crate::allocator::Assignment;
 use crate::converge::Gists;
 
 /// A Service's status as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
     /// Addresses in order.
-    pub ips: Vec<IpAddr>,
+    pub ips: Addresses,
     /// The pool they are from.
     pub pool: Option<String>,
 }
@@ -47,6 +47,16 @@ impl From<Status> for Shown {
     }
 }
 
+/// Whether a Service shows something else than it should. When a cluster begins thousands show nothing, which takes no
+/// memory of its own.
+#[derive(Debug, Default)]
+enum Behind {
+    #[default]
+    No,
+    Nothing,
+    Something(Box<Shown>),
+}
+
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) service: Arc<Service>,
@@ -54,10 +64,18 @@ pub(super) struct Entry {
     pub(super) ips: Addresses,
     pub(super) pool: Option<Arc<str>>,
     /// What the source has shown or a write has confirmed, where that is not what it should hold.
-    pub(super) behind: Option<Box<Shown>>,
+    behind: Behind,
     /// Whether it wants an address or one more.
     pub(super) waiting: bool,
     pub(super) told: Gists,
+}
+
+// === impl Behind ===
+
+impl Behind {
+    fn by(shown: Shown) -> Self {
+        if shown.is_empty() && !shown.more { Self::Nothing } else { Self::Something(Box::new(shown)) }
+    }
 }
 
 // === impl Entry ===
@@ -67,22 +85,34 @@ impl Entry {
     pub(super) fn new(service: Arc<Service>) -> Self {
         let ips = Addresses::from_slice(&service.ingress);
         let pool = super::pool_annotation(&service).map(Arc::from);
-        let behind = service.ingress_has_more.then(|| Box::new(Shown::by(&service)));
+        let behind = if service.ingress_has_more { Behind::by(Shown::by(&service)) } else { Behind::No };
         Self { service, ips, pool, behind, waiting: false, told: Gists::new() }
     }
 
     pub(super) fn status(&self) -> Status {
-        Status { ips: self.ips.to_vec(), pool: self.pool.as_deref().map(str::to_owned) }
+        Status { ips: self.ips.clone(), pool: self.pool.as_deref().map(str::to_owned) }
     }
 
     /// What it shows and does not hold any more.
     pub(super) fn leaving(&self) -> Addresses {
-        let shown = self.behind.iter().flat_map(|shown| shown.status.ips.iter().copied());
-        shown.filter(|ip| !self.ips.contains(ip)).collect()
+        self.shows_instead().iter().copied().filter(|ip| !self.ips.contains(ip)).collect()
+    }
+
+    /// Whether it does not show what it should.
+    pub(super) fn is_behind(&self) -> bool {
+        !matches!(self.behind, Behind::No)
+    }
+
+    /// The addresses that it shows where that is not what it should.
+    pub(super) fn shows_instead(&self) -> &[IpAddr] {
+        match &self.behind {
+            Behind::No | Behind::Nothing => &[],
+            Behind::Something(shown) => &shown.status.ips,
+        }
     }
 
     fn is(&self, Shown { status, more }: &Shown) -> bool {
-        !more && self.ips.as_slice() == status.ips && self.pool.as_deref() == status.pool.as_deref()
+        !more && self.ips == status.ips && self.pool.as_deref() == status.pool.as_deref()
     }
 
     /// Takes over what it is to hold from now on.
@@ -91,15 +121,19 @@ impl Entry {
         if self.ips.as_slice() == ips && self.pool.as_deref() == pool.map(AsRef::as_ref) {
             return;
         }
-        let before = self.behind.take().unwrap_or_else(|| Box::new(self.status().into()));
+        let before = match std::mem::take(&mut self.behind) {
+            Behind::No => self.status().into(),
+            Behind::Nothing => Shown::from(Status::default()),
+            Behind::Something(shown) => *shown,
+        };
         self.ips = Addresses::from_slice(ips);
         self.pool = pool.cloned();
-        self.behind = (!self.is(&before)).then_some(before);
+        self.show(before);
     }
 
     /// Takes over what the source or a write shows.
     pub(super) fn show(&mut self, shown: Shown) {
-        self.behind = (!self.is(&shown)).then(|| Box::new(shown));
+        self.behind = if self.is(&shown) { Behind::No } else { Behind::by(shown) };
     }
 }
 

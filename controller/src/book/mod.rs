@@ -10,7 +10,7 @@ mod outgoing;
 mod remarks;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub use entry::Status;
 use entry::{Entry, Shown, Turn};
@@ -38,7 +38,7 @@ pub struct Change {
 }
 
 /// Something to tell a Service's owner, once its status is written.
-pub type Told = (ObjectKey, Notice);
+pub type Told = (Arc<ObjectKey>, Notice);
 
 /// All assignments.
 #[derive(Debug, Default)]
@@ -176,7 +176,7 @@ impl Book {
         let Some(entry) = self.entries.get_mut(key) else {
             if kind == Kind::Ours || (kind == Kind::Other && has_leftovers(service, self.class.as_deref())) {
                 let entry = Entry::new(Arc::clone(service));
-                mark(&mut self.unwritten, key, false, entry.behind.is_some());
+                mark(&mut self.unwritten, key, false, entry.is_behind());
                 self.entries.insert(Arc::clone(key), entry);
                 pass.dirty.push(turn(key, service));
             } else if kind == Kind::Foreign {
@@ -187,7 +187,7 @@ impl Book {
         if std::mem::take(&mut entry.waiting) {
             self.waiting.remove(&turn(key, &entry.service));
         }
-        let was_behind = entry.behind.is_some();
+        let was_behind = entry.is_behind();
         let (shown, before) = (Shown::by(service), Shown::by(&entry.service));
         let is_what_it_holds = shown.status.ips.as_slice() == entry.ips.as_slice();
         let (is_ours, is_as_before) = (!shown.is_empty(), shown == before);
@@ -207,7 +207,7 @@ impl Book {
             Kind::Other => is_ours,
         };
         if mine {
-            mark(&mut self.unwritten, key, was_behind, entry.behind.is_some());
+            mark(&mut self.unwritten, key, was_behind, entry.is_behind());
             pass.dirty.push(turn(key, service));
             return;
         }
@@ -277,13 +277,13 @@ impl Book {
         let after = self.allocator.holding(key);
         // An address may have become free or easier to share.
         pass.freed |= before.is_some() && before.as_ref() != after;
-        let was_behind = entry.behind.is_some();
+        let was_behind = entry.is_behind();
         entry.hold(after);
         if let Some(config) = self.config.as_deref().filter(|_| ours) {
             remarks::add(key, entry, config, &self.allocator, &mut outcome);
         }
         let Outcome { notices, gists, waiting } = outcome;
-        pass.notices.extend(notices.into_iter().map(|notice| (key.as_ref().clone(), notice)));
+        pass.notices.extend(notices.into_iter().map(|notice| (Arc::clone(key), notice)));
         entry.told = gists;
         match (std::mem::replace(&mut entry.waiting, waiting), waiting) {
             (false, true) => {
@@ -294,10 +294,10 @@ impl Book {
             }
             _ => {}
         }
-        mark(&mut self.unwritten, key, was_behind, entry.behind.is_some());
+        mark(&mut self.unwritten, key, was_behind, entry.is_behind());
         self.leaving.set(key, entry.leaving());
         // Until the source shows that it is cleared, an old state of it may come again.
-        if !ours && entry.behind.is_none() && Shown::by(&entry.service).is_empty() {
+        if !ours && !entry.is_behind() && Shown::by(&entry.service).is_empty() {
             self.drop_entry(key);
         }
     }
@@ -368,7 +368,7 @@ fn facts<'a>(
     namespaces: &'a BTreeMap<String, Labels>,
     class: Option<&str>,
 ) -> Facts<'a> {
-    static NO_LABELS: Labels = Labels::new();
+    static NO_LABELS: LazyLock<Labels> = LazyLock::new(Labels::new);
     Facts {
         key,
         service: &entry.service,

@@ -6,12 +6,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrolb_source::ObjectKey;
+use ferrolb_source::{Addresses, ObjectKey};
 use foldhash::HashMap;
 use smallvec::SmallVec;
 
 use super::{Book, Change, Entry, Status};
-use crate::allocator::Addresses;
 
 /// Addresses that Services still show and do not hold any more.
 #[derive(Debug, Default)]
@@ -75,12 +74,12 @@ impl Book {
     /// What of a Service's status can be written now; `None`: nothing that does not stand there.
     fn writable(&self, entry: &Entry) -> Option<Status> {
         let status = entry.status();
-        let shown: &[IpAddr] = entry.behind.as_ref().map_or(&[], |behind| &behind.status.ips);
+        let shown = entry.shows_instead();
         let new = |ip: &IpAddr| !shown.contains(ip);
         if !status.ips.iter().any(|ip| new(ip) && self.leaving.contains(*ip)) {
             return Some(status);
         }
-        let stays: Vec<IpAddr> = status.ips.into_iter().filter(|ip| !new(ip)).collect();
+        let stays: Addresses = status.ips.into_iter().filter(|ip| !new(ip)).collect();
         let pool = status.pool.filter(|_| !stays.is_empty());
         (stays.len() < shown.len()).then_some(Status { ips: stays, pool })
     }
@@ -93,11 +92,11 @@ impl Book {
         entry.show(status.clone().into());
         self.leaving.set(&key, entry.leaving());
         self.again.remove(&key);
-        if entry.behind.is_none() {
-            self.unwritten.remove(&key);
-        } else {
+        if entry.is_behind() {
             // It changed again while this was being written, or this was the first half of it.
             self.unwritten.insert(key);
+        } else {
+            self.unwritten.remove(&key);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::request::sharing;
 pub(super) fn add(key: &Arc<ObjectKey>, entry: &Entry, config: &Config, allocator: &Allocator, outcome: &mut Outcome) {
     collision(entry, allocator, outcome);
     not_announced(entry, config, outcome);
-    if entry.behind.is_some() {
+    if entry.is_behind() {
         deprecated(key, entry, outcome);
     }
 }

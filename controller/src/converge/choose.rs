@@ -3,11 +3,11 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use ferrolb_source::{Families, Family, FamilyPolicy, Service};
+use ferrolb_source::{Addresses, Families, Family, FamilyPolicy, Service};
 use smallvec::SmallVec;
 
 use super::list;
-use crate::allocator::{Addresses, Allocator, Asker, AssignError, Offer, PoolId};
+use crate::allocator::{Allocator, Asker, AssignError, Offer, PoolId};
 use crate::request::PoolRequest;
 
 /// Why a Service gets no address.
@@ -98,13 +98,9 @@ pub(super) fn requested(
     ips: &Addresses,
     pool: Option<&PoolRequest<'_>>,
 ) -> Result<Offer, Refusal> {
-    let (mut asked, mut own): (Families, Families) =
-        (ips.iter().copied().map(Family::of).collect(), service.cluster_families.clone());
-    asked.sort_unstable();
-    own.sort_unstable();
-    if asked != own {
-        let families = service.cluster_families.clone();
-        return Err(Refusal::OtherFamilies(ips.clone(), families));
+    let asked: Families = ips.iter().copied().map(Family::of).collect();
+    if !asked.same_as(service.cluster_families) {
+        return Err(Refusal::OtherFamilies(ips.clone(), service.cluster_families));
     }
     let offer = allocator.check(asker, ips)?;
     match pool {
@@ -123,7 +119,7 @@ pub(super) fn any(
     service: &Service,
     pool: Option<&PoolRequest<'_>>,
 ) -> Result<Offer, Refusal> {
-    let wanted: Families = service.cluster_families.clone();
+    let wanted = service.cluster_families;
     let alternatives = alternatives(service)?;
     if let Some(pool) = pool {
         let unknown = || AssignError::UnknownPool(pool.written.to_owned());
@@ -146,13 +142,12 @@ pub(super) fn any(
 
 /// The families that would do, the best first.
 fn alternatives(service: &Service) -> Result<SmallVec<[Families; 3]>, Refusal> {
-    let families = service.cluster_families.clone();
+    let families = service.cluster_families;
     match (families.len(), service.family_policy) {
         (2, FamilyPolicy::SingleStack) => Err(Refusal::SingleStack),
         (2, FamilyPolicy::PreferDualStack) => {
             let first = service.families.first().copied().unwrap_or(Family::V4);
-            let second = if first == Family::V4 { Family::V6 } else { Family::V4 };
-            Ok([families, Families::from_slice(&[first]), Families::from_slice(&[second])].into_iter().collect())
+            Ok([families, Families::only(first), Families::only(first.other())].into_iter().collect())
         }
         _ => Ok(std::iter::once(families).collect()),
     }

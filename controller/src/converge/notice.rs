@@ -13,7 +13,7 @@ pub struct Notice {
     /// A word that tools look for.
     pub reason: &'static str,
     /// A sentence for people.
-    pub message: String,
+    pub message: Box<str>,
 }
 
 /// What stays the same while a state goes on: the message may count, and name others who come and go.
@@ -58,10 +58,7 @@ impl Outcome {
     ) {
         let gist = Gist::of(reason, what);
         if !told.contains(&gist) && !self.gists.contains(&gist) {
-            let mut message = message();
-            // Thousands may wait until their status is written.
-            message.shrink_to_fit();
-            self.notices.push(Notice { event_type, reason, message });
+            self.notices.push(Notice { event_type, reason, message: message().into_boxed_str() });
         }
         self.gists.push(gist);
     }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::hash::Hash;
 use std::net::IpAddr;
 
-use ferrolb_source::{EventType, Family, FamilyPolicy};
+use ferrolb_source::{Addresses, EventType, Family, FamilyPolicy};
 
 use super::choose::{Refusal, any, requested};
 use super::{Facts, Outcome, list};
-use crate::allocator::{Addresses, Allocator, Asker, AssignError, Assignment, Offer};
+use crate::allocator::{Allocator, Asker, AssignError, Assignment, Offer};
 use crate::request::{PoolRequest, RequestError, addresses, pool};
 
 pub(super) struct Step<'a> {
@@ -45,7 +45,7 @@ impl Step<'_> {
         if !self.allocator.has_pools() {
             return self.fail(Obstacle::NoPools);
         }
-        match service.cluster_families.as_slice() {
+        match &*service.cluster_families {
             [] => return self.fail(Obstacle::NoClusterIp),
             [_] if service.family_policy == FamilyPolicy::RequireDualStack => return self.too_few_cluster_ips(),
             [_] => {}

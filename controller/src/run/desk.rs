@@ -69,7 +69,7 @@ pub(super) struct Desk {
     shown_pools: BTreeMap<ObjectKey, IPAddressPoolStatus>,
     refusals: Refusals,
     /// To be told once the status they are about is written.
-    waiting: BTreeMap<ObjectKey, SmallVec<[Notice; 1]>>,
+    waiting: BTreeMap<Arc<ObjectKey>, SmallVec<[Notice; 1]>>,
     untold: Vec<Event>,
 }
 
@@ -355,7 +355,7 @@ impl Desk {
         self.metrics.status_refused.inc();
         if self.refusals.add(key, reason, now) {
             let ips = status.ips.iter().map(|ip| format!("\"{ip}\"")).collect::<Vec<_>>().join(" ");
-            let message = format!("Failed to update the status of \"{key}\" to [{ips}]: {reason}");
+            let message = format!("Failed to update the status of \"{key}\" to [{ips}]: {reason}").into();
             self.untold
                 .push(told(key, Notice { event_type: EventType::Warning, reason: "UpdateStatusFailed", message }));
         }
@@ -407,7 +407,7 @@ fn told(key: &ObjectKey, notice: Notice) -> Event {
     Event {
         event_type: notice.event_type,
         reason: notice.reason,
-        message: notice.message,
+        message: notice.message.into_string(),
         object: ObjectRef {
             kind: Arc::clone(&SERVICE),
             namespace: Arc::clone(&key.namespace),

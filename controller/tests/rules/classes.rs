@@ -73,7 +73,7 @@ fn a_service_that_goes_to_another_class_gives_back_what_it_has_from_us() {
     let mut world = World::new(POOL);
     world.put("web", V4);
     world.settle();
-    world.change("web", |service| service.class = Some("theirs.example/lb".to_owned()));
+    world.change("web", |service| service.class = Some("theirs.example/lb".into()));
     world.settle();
     assert_eq!((world.ips("web").as_str(), world.pool_of("web")), ("", None));
     world.put("next", V4);
@@ -87,8 +87,8 @@ fn what_the_other_class_has_written_already_is_not_cleared() {
     world.put("web", V4);
     world.settle();
     world.change("web", |service| {
-        service.class = Some("theirs.example/lb".to_owned());
-        service.ingress = vec!["192.0.2.9".parse().unwrap()];
+        service.class = Some("theirs.example/lb".into());
+        service.ingress = ["192.0.2.9".parse().unwrap()].into_iter().collect();
     });
     world.settle();
     assert_eq!(world.ips("web"), "192.0.2.9");

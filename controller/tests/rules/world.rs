@@ -68,7 +68,7 @@ impl World {
         let typed = serde_yaml::from_str(&format!("{{{yaml}}}")).unwrap();
         let age = self.cluster.services.get(&key(name)).map(|service| service.age.clone());
         self.number += 1;
-        let age = age.unwrap_or_else(|| Age { created: None, position: (format!("{:04}", self.number), 0, 0) });
+        let age = age.unwrap_or_else(|| Age::read_at(format!("{:04}", self.number), 0, 0));
         let mut service = Service::project(&typed, age, ClusterIps::AsWritten);
         if let Some(before) = self.cluster.services.get(&key(name)).filter(|_| service.ingress.is_empty()) {
             service.ingress.clone_from(&before.ingress);
@@ -95,7 +95,9 @@ impl World {
             assert!(round < 4, "it flaps: {:?}", self.told);
             let notices = self.book.update(&self.cluster, &self.config);
             let statuses: Vec<Change> = std::iter::from_fn(|| self.book.next_unwritten()).collect();
-            let told = notices.into_iter().map(|(key, notice)| (key.name.to_string(), notice.reason, notice.message));
+            let told = notices
+                .into_iter()
+                .map(|(key, notice)| (key.name.to_string(), notice.reason, notice.message.into_string()));
             self.told.extend(told);
             if statuses.is_empty() {
                 break;

@@ -258,7 +258,7 @@ impl Reader<'_> {
         let object = in_default_namespace(object);
         self.parse::<core::Service>(object, document, |service| {
             let created = service.metadata.creation_timestamp.as_ref().map(|time| time.0);
-            let age = Age { created, position: (self.file.to_owned(), self.number, self.index) };
+            let age = Age { created, ..Age::read_at(self.file, self.number, self.index) };
             Content::Service(Arc::new(Service::project(service, age, ClusterIps::Defaulted)))
         })
     }

@@ -107,7 +107,7 @@ impl State {
             }
             Change::Listed(key, stored) => {
                 if let Some((_, next)) = &mut table.next {
-                    next.insert(key, stored);
+                    next.insert(key.beside(next), stored);
                 }
                 false
             }
@@ -186,7 +186,10 @@ impl State {
             return false;
         }
         match service {
-            Some(service) => self.services.insert(key, service),
+            Some(service) => {
+                let key = key.beside(&self.services);
+                self.services.insert(key, service)
+            }
             None => self.services.remove(&key),
         };
         true

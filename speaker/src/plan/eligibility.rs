@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use ferrolb_api::EXCLUDE_LABEL;
 use ferrolb_api::annotations::{self, ALLOW_SHARED_IP};
-use ferrolb_config::{Config, Interfaces, L2Advertisement, Labels};
+use ferrolb_config::{Config, Interfaces, L2Advertisement};
 use ferrolb_gossip::NodeName;
 use ferrolb_source::{Node, ObjectKey, Service, TrafficPolicy};
 
@@ -122,13 +123,7 @@ pub(super) fn is_excluded(snapshot: &Snapshot, node: &Node) -> bool {
 
 /// A member's Node object. Where there are no Node objects at all (plain hosts), a member is a node without labels.
 fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Option<&'a Node> {
-    static PLAIN: Node = Node {
-        labels: Labels::new(),
-        internal_ips: Vec::new(),
-        pod_cidrs: Vec::new(),
-        network_unavailable: false,
-        drained: false,
-    };
+    static PLAIN: LazyLock<Node> = LazyLock::new(Node::default);
     let nodes = &snapshot.cluster.nodes;
     if nodes.is_empty() { Some(&PLAIN) } else { nodes.get(name.as_str()).map(AsRef::as_ref) }
 }

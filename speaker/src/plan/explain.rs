@@ -47,7 +47,7 @@ pub fn explain(snapshot: &Snapshot, key: &ObjectKey) -> Option<Explanation> {
     let service = snapshot.cluster.services.get(key)?;
     let mut story = Explanation {
         service: key.to_string(),
-        addresses: service.ingress.clone(),
+        addresses: service.ingress.to_vec(),
         pool: None,
         advertisements: Vec::new(),
         endpoints: {

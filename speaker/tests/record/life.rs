@@ -124,7 +124,7 @@ impl Life {
                endpoints: [{{addresses: [10.244.0.1], nodeName: node-c}}]}}"
         );
         let key = ObjectKey::new("default", name);
-        let age = Age { created: Some(wall()), position: ("web.yaml".to_owned(), 0, 0) };
+        let age = Age { created: Some(wall()), ..Age::read_at("web.yaml", 0, 0) };
         let service = Service::project(&serde_yaml::from_str(&yaml).unwrap(), age, ClusterIps::AsWritten);
         self.cluster.services.insert(key.clone(), Arc::new(service));
         let (_, endpoints) = project_endpoints(&serde_yaml::from_str(&slice).unwrap()).unwrap();

@@ -142,7 +142,7 @@ fn core_event(event: &Event, cluster: &Cluster) -> Option<CoreEvent> {
     let (version, uid) = match &*object.kind {
         "Service" => {
             let key = ObjectKey::new(&*object.namespace, &*object.name);
-            ("v1", cluster.services.get(&key).map(|service| service.version.uid.clone()))
+            ("v1", cluster.services.get(&key).map(|service| service.version.uid.to_string()))
         }
         // As kubelets name it, whose events `kubectl describe node` shows.
         "Node" => ("v1", Some(object.name.to_string())),

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ferrolb_gossip::{NodeName, rank};
 use serde::{Deserialize, Serialize};
 
 use super::Snapshot;
-use super::eligibility::Standing;
+use super::eligibility::{Eligible, Standing};
 
 /// How the owner of an address is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ impl fmt::Display for Strategy {
 const LOAD_BOUND_PERCENT: usize = 110;
 
 /// The nodes that may announce each address.
-pub(super) type Wanted = BTreeMap<IpAddr, BTreeMap<NodeName, Standing>>;
+pub(super) type Wanted = BTreeMap<IpAddr, Arc<Eligible>>;
 
 /// Who owns an address, and who would be next.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -184,12 +185,7 @@ fn bound(addresses: usize, class: usize) -> usize {
 
 /// The nodes of the best standing that own less than their share, by rank; then the rest of them, the one that owns
 /// least first; then the others.
-fn by_load(
-    eligible: &BTreeMap<NodeName, Standing>,
-    vip: IpAddr,
-    load: &BTreeMap<NodeName, usize>,
-    addresses: usize,
-) -> Vec<NodeName> {
+fn by_load(eligible: &Eligible, vip: IpAddr, load: &BTreeMap<NodeName, usize>, addresses: usize) -> Vec<NodeName> {
     let best = eligible.values().min();
     let class = eligible.values().filter(|standing| Some(*standing) == best).count();
     let cap = bound(addresses, class);

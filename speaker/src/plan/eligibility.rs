@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use ferrolb_api::EXCLUDE_LABEL;
 use ferrolb_api::annotations::{self, ALLOW_SHARED_IP};
@@ -32,18 +32,18 @@ pub(super) struct Assessment {
     pub(super) nobody: Option<Reason>,
     /// For every living member: its standing, or what keeps it from announcing.
     pub(super) nodes: BTreeMap<NodeName, Result<Standing, Reason>>,
+    /// Nodes that may announce.
+    pub(super) eligible: Arc<Eligible>,
     /// Whether enough of the cluster is seen from here.
     pub(super) quorum: Quorum,
 }
 
+/// Nodes that may announce, and how good a choice each of them is.
+pub(super) type Eligible = BTreeMap<NodeName, Standing>;
+
 impl Assessment {
     fn nobody(reason: Reason) -> Self {
         Self { nobody: Some(reason), ..Self::default() }
-    }
-
-    /// Nodes that may announce.
-    pub(super) fn eligible(&self) -> BTreeMap<NodeName, Standing> {
-        self.nodes.iter().filter_map(|(node, verdict)| Some((node.clone(), *verdict.as_ref().ok()?))).collect()
     }
 
     /// What keeps a node from announcing.
@@ -55,19 +55,55 @@ impl Assessment {
     }
 }
 
-/// Looks at one Service on every living node.
-pub(super) fn assess(snapshot: &Snapshot, config: &Config, key: &ObjectKey, service: &Service) -> Assessment {
-    let advertisements = match advertisements(config, service) {
-        Ok(advertisements) => advertisements,
-        Err(reason) => return Assessment::nobody(reason),
-    };
-    let endpoints = snapshot.cluster.endpoints_of(key);
-    if !endpoints.iter().any(|endpoint| endpoint.usable) {
-        return Assessment::nobody(Reason::NoEndpoints);
+/// Looks at Services on every living node. Most of thousands are alike in what matters: that is looked at once, and kept
+/// once.
+#[derive(Debug)]
+pub(super) struct Assessor<'a> {
+    snapshot: &'a Snapshot,
+    config: &'a Config,
+    known: BTreeMap<Case<'a>, Arc<Assessment>>,
+}
+
+/// What an assessment depends on, of the Service.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Case<'a> {
+    /// Names of its advertisements.
+    advertisements: Vec<&'a str>,
+    /// The nodes of its endpoints, where only those count.
+    local: Option<BTreeSet<&'a str>>,
+}
+
+// === impl Assessor ===
+
+impl<'a> Assessor<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, config: &'a Config) -> Self {
+        Self { snapshot, config, known: BTreeMap::new() }
     }
-    let local: Option<BTreeSet<&str>> = (service.traffic_policy == TrafficPolicy::Local).then(|| {
-        endpoints.iter().filter(|endpoint| endpoint.usable).filter_map(|endpoint| endpoint.node.as_deref()).collect()
-    });
+
+    /// Looks at one Service.
+    pub(super) fn assess(&mut self, key: &ObjectKey, service: &Service) -> Arc<Assessment> {
+        let advertisements = match advertisements(self.config, service) {
+            Ok(advertisements) => advertisements,
+            Err(reason) => return Arc::new(Assessment::nobody(reason)),
+        };
+        let endpoints = self.snapshot.cluster.endpoints_of(key);
+        let mut usable = endpoints.iter().filter(|endpoint| endpoint.usable).peekable();
+        if usable.peek().is_none() {
+            return Arc::new(Assessment::nobody(Reason::NoEndpoints));
+        }
+        let local = (service.traffic_policy == TrafficPolicy::Local)
+            .then(|| usable.filter_map(|endpoint| endpoint.node.as_deref()).collect());
+        let case = Case { advertisements: advertisements.iter().map(|ad| ad.name.as_str()).collect(), local };
+        if let Some(known) = self.known.get(&case) {
+            return Arc::clone(known);
+        }
+        let assessment = Arc::new(look(self.snapshot, &advertisements, case.local.as_ref()));
+        self.known.insert(case, Arc::clone(&assessment));
+        assessment
+    }
+}
+
+fn look(snapshot: &Snapshot, advertisements: &[&L2Advertisement], local: Option<&BTreeSet<&str>>) -> Assessment {
     let judge = |name: &NodeName| -> Result<Standing, Reason> {
         let node = node(snapshot, name).ok_or(Reason::NodeUnknown)?;
         if node.network_unavailable {
@@ -80,7 +116,7 @@ pub(super) fn assess(snapshot: &Snapshot, config: &Config, key: &ObjectKey, serv
         if covering.is_empty() {
             return Err(Reason::NodeNotSelected);
         }
-        if local.as_ref().is_some_and(|nodes| !nodes.contains(name.as_str())) {
+        if local.is_some_and(|nodes| !nodes.contains(name.as_str())) {
             return Err(Reason::NoLocalEndpoints);
         }
         let allowed = union(covering.iter().map(|ad| &ad.interfaces));
@@ -94,8 +130,14 @@ pub(super) fn assess(snapshot: &Snapshot, config: &Config, key: &ObjectKey, serv
             preference: Reverse(covering.iter().map(|ad| ad.weight(&node.labels)).sum()),
         })
     };
-    let nodes = snapshot.view.members.keys().map(|name| (name.clone(), judge(name))).collect();
-    Assessment { nobody: None, nodes, quorum: quorum::seen(snapshot, &advertisements) }
+    let nodes: BTreeMap<_, _> = snapshot.view.members.keys().map(|name| (name.clone(), judge(name))).collect();
+    let eligible = nodes.iter().filter_map(|(node, verdict)| Some((node.clone(), *verdict.as_ref().ok()?)));
+    Assessment {
+        nobody: None,
+        eligible: Arc::new(eligible.collect()),
+        nodes,
+        quorum: quorum::seen(snapshot, advertisements),
+    }
 }
 
 /// The advertisements of a Service.

@@ -6,7 +6,8 @@ use ferrolb_gossip::{Claim, Held, NodeName};
 use ferrolb_source::ObjectKey;
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Reason, Snapshot, Strategy, Upgrade, eligibility, plan};
+use super::eligibility::{Assessment, Assessor};
+use super::{Cause, Reason, Snapshot, Strategy, Upgrade, plan};
 
 /// What one node has to do with the Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,19 +73,14 @@ pub fn explain(snapshot: &Snapshot, key: &ObjectKey) -> Option<Explanation> {
             let pool = story.pool.clone().unwrap_or_default();
             let ads = ads.filter(|ad| ad.pools.contains(&pool) && ad.matches_service(&service.labels));
             story.advertisements = ads.map(|ad| ad.name.clone()).collect();
-            let assessment = eligibility::assess(snapshot, config, key, service);
+            let assessment = Assessor::new(snapshot, config).assess(key, service);
             summarise(snapshot, key, &assessment, &mut story)
         }
     };
     Some(story)
 }
 
-fn summarise(
-    snapshot: &Snapshot,
-    key: &ObjectKey,
-    assessment: &eligibility::Assessment,
-    story: &mut Explanation,
-) -> String {
+fn summarise(snapshot: &Snapshot, key: &ObjectKey, assessment: &Assessment, story: &mut Explanation) -> String {
     if let Some(reason) = &assessment.nobody {
         return format!("announced from nowhere: {reason}");
     }

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-
-use ferrolb_gossip::NodeName;
+use std::sync::Arc;
 
 use super::Candidate;
-use super::eligibility::Standing;
+use super::eligibility::Eligible;
 use super::quorum::Quorum;
 
 /// The Services of a group.
@@ -69,15 +68,15 @@ fn root(parents: &BTreeMap<IpAddr, IpAddr>, address: IpAddr) -> IpAddr {
 impl Group<'_> {
     /// Nodes that may announce for every Service of the group that can be announced at all; where the Services cannot
     /// agree, those of the first.
-    pub(super) fn eligible(&self) -> BTreeMap<NodeName, Standing> {
-        let lists = self.members.iter().map(|candidate| candidate.assessment.eligible());
+    pub(super) fn eligible(&self) -> Arc<Eligible> {
+        let lists = self.members.iter().map(|candidate| &candidate.assessment.eligible);
         let mut lists = lists.filter(|list| !list.is_empty());
-        let Some(first) = lists.next() else { return BTreeMap::new() };
-        let mut common = first.clone();
-        for list in lists {
-            common.retain(|node, _| list.contains_key(node));
+        let Some(first) = lists.next() else { return Arc::default() };
+        let mut common = Arc::clone(first);
+        for list in lists.filter(|list| !Arc::ptr_eq(first, list)) {
+            Arc::make_mut(&mut common).retain(|node, _| list.contains_key(node));
         }
-        if common.is_empty() { first } else { common }
+        if common.is_empty() { Arc::clone(first) } else { common }
     }
 
     /// Whether enough of the cluster is seen to announce all of it.

@@ -25,7 +25,7 @@ pub use reason::Reason;
 pub use snapshot::{Ground, Options, Snapshot, Turns, first_election};
 
 use election::{Elected, Wanted, elect};
-use eligibility::Assessment;
+use eligibility::{Assessment, Assessor};
 use group::{Group, Groups};
 use quorum::Quorum;
 
@@ -92,7 +92,7 @@ pub struct NodePlan {
 struct Candidate<'a> {
     key: &'a ObjectKey,
     service: &'a Service,
-    assessment: Assessment,
+    assessment: Arc<Assessment>,
 }
 
 /// Decides. The same snapshot always gives the same plan.
@@ -139,13 +139,10 @@ pub fn plan(snapshot: &Snapshot) -> NodePlan {
 
 fn candidates<'a>(snapshot: &'a Snapshot, config: &Arc<Config>) -> Vec<Candidate<'a>> {
     let class = snapshot.options.class.as_deref();
+    let mut assessor = Assessor::new(snapshot, config);
     let ours = snapshot.cluster.services.iter().filter(|(_, service)| service.is_ours(class));
     ours.filter(|(_, service)| !service.ingress.is_empty())
-        .map(|(key, service)| Candidate {
-            key,
-            service,
-            assessment: eligibility::assess(snapshot, config, key, service),
-        })
+        .map(|(key, service)| Candidate { key, service, assessment: assessor.assess(key, service) })
         .collect()
 }
 

@@ -130,7 +130,7 @@ impl Estate {
             let object = Service {
                 load_balancer: true,
                 traffic_policy: service.policy,
-                ingress: service.addresses.clone(),
+                ingress: service.addresses.clone().into(),
                 ..Service::default()
             };
             cluster.services.insert(key.clone(), Arc::new(object));

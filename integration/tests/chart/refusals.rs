@@ -45,7 +45,7 @@ fn values_of_a_wrong_type_or_beyond_their_bounds_are_named_with_their_place() {
 #[test]
 fn what_does_not_fit_together_is_refused_with_the_remedy() {
     for (sets, words) in [
-        (&["image.repository=quay.io/metallb/speaker"][..], "remove image from your values"),
+        (&["image.repository=registry.example/metallb/speaker"][..], "remove image from your values"),
         (&["controller.image.repository=mirror.example/quay/metallb/controller"], "remove controller.image"),
         (&["speaker.image.repository=bitnami/metallb-speaker"], "remove speaker.image"),
         (
@@ -73,7 +73,7 @@ fn what_does_not_fit_together_is_refused_with_the_remedy() {
 fn everything_that_is_wrong_is_told_at_once() {
     let Some(helm) = helm() else { return };
     let said = helm.template(&["metallb-defaults"], &["controller.replicas=0"]).unwrap_err();
-    for words in ["quay.io/metallb/controller", "quay.io/metallb/speaker", "controller.replicas"] {
+    for words in ["registry.example/metallb/controller", "registry.example/metallb/speaker", "controller.replicas"] {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(!said.contains("frrouting"), "that image has no meaning, so it does no harm: {said}");

@@ -15,15 +15,13 @@ use crate::tour::{address, everybody_is_a_member};
 /// Measures and prints, on a directory and, where there is one, on an API server.
 pub(super) fn measure(screen: &mut Screen, options: &BenchOptions) -> Result<(), Error> {
     screen.step(&format!("ferrolb: {} addresses are assigned, one after the other", options.samples))?;
-    screen.say("from the time of the status file, which the controller writes, to the first gratuitous ARP as the")?;
-    screen.say("client receives it; the same clock")?;
+    screen.say("from when the controller's log has it that the status is stored (on a directory: that the file has its")?;
+    screen.say("name), to the first gratuitous ARP as the client receives it; the same clock")?;
     on(screen, options, Api::Directory)?;
     screen.step(&format!("the same on an API server, {} addresses", options.samples))?;
     if apiserver::available()?.is_none() {
         return Ok(());
     }
-    screen.say("from the moment when the controller has the API server's word that the status is stored, to the")?;
-    screen.say("first gratuitous ARP as the client receives it")?;
     on(screen, options, Api::Kube)
 }
 
@@ -46,10 +44,8 @@ fn on(screen: &mut Screen, options: &BenchOptions, api: Api) -> Result<(), Error
             });
         }
         known.insert(seen.address);
-        let written = match api {
-            Api::Directory => file_written(&lab, &name)?,
-            Api::Kube => lab.wait_for("the controller says so", |lab| stored(&lab.logs("controller").ok()??, &key))?,
-        };
+        let said = |lab: &Lab| stored(&lab.logs("controller").ok()??, &key);
+        let written = lab.wait_for("the controller says so", said)?;
         times.push(Duration::from_nanos(seen.at_ns.saturating_sub(written)));
     }
     lab.down()?;
@@ -60,14 +56,6 @@ fn on(screen: &mut Screen, options: &BenchOptions, api: Api) -> Result<(), Error
 /// The first one of an address that was not announced before.
 fn first_of(sightings: &[Sighting], known: &BTreeSet<IpAddr>) -> Option<Sighting> {
     sightings.iter().find(|sighting| !known.contains(&sighting.address)).copied()
-}
-
-/// When the status file was written, in nanoseconds since 1970.
-fn file_written(lab: &Lab, name: &str) -> Result<u64, Error> {
-    let path = format!("/run/lab/source/status/services/default/{name}.yaml");
-    let output = lab.exec("switch", &["stat", "--format", "%.9Y", &path])?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().replace('.', "");
-    text.parse().map_err(|_no_number| Error::Refused { reason: format!("no time of {path}: {text}") })
 }
 
 /// When the controller wrote into its log that the status of `service` is stored, in nanoseconds since 1970.

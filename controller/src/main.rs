@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ferrolb_controller::run::{ControllerArgs, RunError, once, run};
+use ferrolb_daemon::Threads;
 
 /// Gives every Service of type LoadBalancer its addresses from pools.
 #[derive(Debug, Parser)]
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
 
 fn serve(args: &ControllerArgs) -> Result<(), RunError> {
     ferrolb_daemon::init_logging(args.daemon.log_level, "ferrolb-controller", env!("CARGO_PKG_VERSION"));
-    ferrolb_daemon::live(|tasks, shutdown| async move { run(args, &tasks, shutdown).await })
+    ferrolb_daemon::live(Threads::One, |tasks, shutdown| async move { run(args, &tasks, shutdown).await })
 }
 
 /// Says what is wrong; 2 where somebody has to write something else, 1 otherwise.

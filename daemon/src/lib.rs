@@ -16,7 +16,7 @@ use clap::Args;
 pub use failure::{complain, remark, sentence};
 pub use guard::{Access, Authorize, Doorkeeper, Guard, GuardArgs, GuardError, guard};
 pub use http::{HttpError, Readiness, serve, serve_guarded};
-pub use life::{RuntimeError, alone, live};
+pub use life::{RuntimeError, Threads, alone, live};
 pub use logging::{LogLevel, init as init_logging};
 pub use observed::observed;
 

@@ -17,17 +17,30 @@ const LEFTOVERS: Duration = Duration::from_secs(2);
 #[error("cannot start the runtime")]
 pub struct RuntimeError(#[source] std::io::Error);
 
+/// The threads that a daemon's tasks share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// One: nothing is handed from thread to thread, which can cost as much as the work itself where the work is to
+    /// wait for others.
+    One,
+    /// One for the work, two for its tasks: what takes long in a task does not delay the work.
+    Three,
+}
+
 /// Runs `work` until it ends; SIGTERM and SIGINT cancel its token. The tracker is for tasks that end with the token.
 ///
 /// # Errors
 /// What `work` returns, or [`RuntimeError`].
-pub fn live<E, F>(work: impl FnOnce(TaskTracker, CancellationToken) -> F) -> Result<(), E>
+pub fn live<E, F>(threads: Threads, work: impl FnOnce(TaskTracker, CancellationToken) -> F) -> Result<(), E>
 where
     E: From<RuntimeError>,
     F: Future<Output = Result<(), E>>,
 {
     crate::memory::be_frugal();
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let mut builder = match threads {
+        Threads::One => tokio::runtime::Builder::new_current_thread(),
+        Threads::Three => tokio::runtime::Builder::new_multi_thread(),
+    };
     let runtime = builder.worker_threads(2).enable_all().build().map_err(RuntimeError)?;
     let result = runtime.block_on(async {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());

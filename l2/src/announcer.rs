@@ -49,6 +49,7 @@ struct Vip {
     interfaces: Interfaces,
     reasserted: u32,
     fresh: bool,
+    expected: bool,
     counters: Counters,
 }
 
@@ -129,6 +130,7 @@ impl Announcer {
         let mut status: BTreeMap<IpAddr, VipStatus> = self
             .vips
             .iter()
+            .filter(|(_, state)| !state.expected)
             .map(|(vip, state)| (*vip, VipStatus { interfaces: Places::default(), counters: state.counters }))
             .collect();
         for port in self.ports.values() {
@@ -213,6 +215,7 @@ impl Announcer {
                     known.reasserted = known.reasserted.wrapping_add(announcement.reasserted);
                     // Who knows of an owner knows better.
                     known.fresh &= announcement.fresh;
+                    known.expected &= announcement.expected;
                 }
                 None => drop(wanted.insert(announcement.vip, announcement)),
             }
@@ -220,12 +223,14 @@ impl Announcer {
         let known = self.vips.len();
         self.vips.retain(|vip, _| wanted.contains_key(vip));
         let mut changed = self.vips.len() != known;
-        for (vip, Announcement { interfaces, reasserted, fresh, .. }) in wanted {
+        for (vip, Announcement { interfaces, reasserted, fresh, expected, .. }) in wanted {
             let state = self.vips.entry(vip).or_insert_with(|| {
                 changed = true;
-                Vip { interfaces: Interfaces::All, reasserted, fresh, counters: Counters::default() }
+                Vip { interfaces: Interfaces::All, reasserted, fresh, expected, counters: Counters::default() }
             });
-            (state.interfaces, state.reasserted, state.fresh) = (interfaces, reasserted, fresh);
+            changed |= state.expected != expected;
+            (state.interfaces, state.reasserted, state.fresh, state.expected) =
+                (interfaces, reasserted, fresh, expected);
         }
         self.revision += u64::from(changed);
     }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use ferrolb_daemon::Threads;
 use ferrolb_speaker::run::{RunError, SpeakerArgs, run};
 
 /// Announces the addresses of Services from this node.
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
 
 fn serve(args: &SpeakerArgs) -> Result<(), RunError> {
     ferrolb_daemon::init_logging(args.daemon.log_level, "ferrolb-speaker", env!("CARGO_PKG_VERSION"));
-    ferrolb_daemon::live(|tasks, shutdown| async move { run(args, &tasks, shutdown).await })
+    ferrolb_daemon::live(Threads::Three, |tasks, shutdown| async move { run(args, &tasks, shutdown).await })
 }
 
 /// 2 where somebody has to say something else, 1 otherwise.

@@ -11,6 +11,8 @@
 //!                                └───────────── stranger ──────────────┘
 //! ```
 //!
+//! An address that is expected to be announced soon is asked for already; it is announced when that is over and it is due.
+//!
 //! Deviation: RFC 5227 §2.1.1 waits for four to seven seconds before the first announcement. A neighbour on a LAN answers
 //! within a millisecond; one that answers later makes the announcement stop, and one that nobody hears in time is a
 //! conflict like any other.
@@ -84,6 +86,8 @@ pub(super) struct Wanted {
     pub(super) reasserted: u32,
     /// Nobody of this cluster is known to have held it.
     pub(super) fresh: bool,
+    /// It is only asked for; whoever announces what is cleared looks after that.
+    pub(super) expected: bool,
 }
 
 /// What is due.
@@ -151,7 +155,7 @@ impl Detection {
         announced: impl Fn(IpAddr) -> bool,
     ) -> bool {
         let mut changed = self.retain(|vip| wanted.contains_key(&vip));
-        for (&vip, &Wanted { reasserted, fresh }) in wanted {
+        for (&vip, &Wanted { reasserted, fresh, .. }) in wanted {
             let steps = match self.agenda.get(vip) {
                 None if fresh && !announced(vip) => &TRUSTING[..],
                 Some(entry) if entry.reasserted != reasserted && matches!(entry.stage, Stage::InUse) => &WARY[..],

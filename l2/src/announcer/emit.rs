@@ -13,7 +13,7 @@ use crate::wire::{arp, ndp};
 impl Announcer {
     /// Sends what is due, as far as the pace allows.
     pub(super) fn emit(&mut self, now: Instant) {
-        let Self { ports, gateways, outputs, rng, revision, .. } = self;
+        let Self { ports, vips, gateways, outputs, rng, revision, .. } = self;
         for (&index, port) in ports.iter_mut() {
             let Port { interface, schedule, detection, defences, pace, .. } = port;
             while let Some(vip) = defences.next(now) {
@@ -29,7 +29,9 @@ impl Announcer {
                     detection::Due::Cleared(vip, reasserted) => {
                         // The stranger may be gone.
                         *revision += 1;
-                        schedule.add(now, vip, reasserted);
+                        if vips.get(&vip).is_some_and(|state| !state.expected) {
+                            schedule.add(now, vip, reasserted);
+                        }
                     }
                 }
             }

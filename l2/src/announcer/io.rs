@@ -49,12 +49,15 @@ pub struct Announcement {
     /// millisecond later unless somebody answers who is no peer (see [`AddressInUse`]). A change means nothing for an
     /// address that is announced already.
     pub fresh: bool,
+    /// It is not to be announced yet, but most likely at once: a [fresh](Self::fresh) one is asked for already, so that
+    /// the millisecond may be over by then.
+    pub expected: bool,
 }
 
 impl Announcement {
     /// Announces `vip` on every interface, as one that was held before.
     pub fn everywhere(vip: IpAddr) -> Self {
-        Self { vip, interfaces: Interfaces::All, reasserted: 0, fresh: false }
+        Self { vip, interfaces: Interfaces::All, reasserted: 0, fresh: false, expected: false }
     }
 }
 

@@ -59,7 +59,8 @@ impl Announcer {
 /// What shall be announced on `port`.
 fn wanted(port: &Port, vips: &BTreeMap<IpAddr, Vip>) -> BTreeMap<IpAddr, Wanted> {
     let here = vips.iter().filter(|(_, state)| state.interfaces.contains(&port.interface.name));
-    here.map(|(vip, state)| (*vip, Wanted { reasserted: state.reasserted, fresh: state.fresh })).collect()
+    let wanted = |state: &Vip| Wanted { reasserted: state.reasserted, fresh: state.fresh, expected: state.expected };
+    here.map(|(vip, state)| (*vip, wanted(state))).collect()
 }
 
 /// Announces what is wanted and can and may be announced. Says whether anything changed.
@@ -67,7 +68,7 @@ fn assign(now: Instant, port: &mut Port, mut wanted: BTreeMap<IpAddr, Wanted>) -
     wanted.retain(|vip, _| port.is_open(Family::of(*vip)));
     let Port { schedule, detection, defences, .. } = port;
     let looked_at = detection.assign(now, &wanted, |vip| schedule.contains(vip));
-    wanted.retain(|vip, _| detection.permits(*vip));
+    wanted.retain(|vip, wanted| !wanted.expected && detection.permits(*vip));
     defences.retain(|vip| wanted.contains_key(&vip));
     let wanted = wanted.into_iter().map(|(vip, Wanted { reasserted, .. })| (vip, reasserted)).collect();
     schedule.assign(now, &wanted) || looked_at

@@ -70,7 +70,10 @@ pub struct NodePlan {
     pub verdicts: Vec<Verdict>,
     /// What to announce, in order of address.
     pub l2: Vec<Announcement>,
-    /// Addresses that this node should claim now.
+    /// What to announce as soon as the claim that is being made stands, in order of address: nobody has held it before,
+    /// and whether a stranger does can be asked meanwhile.
+    pub expected: Vec<Announcement>,
+    /// Addresses that this node should claim now, in order.
     pub claims: Vec<IpAddr>,
     /// Addresses that this node holds and should not: nobody has them any more, or it has lost its interfaces.
     pub releases: Vec<IpAddr>,
@@ -108,7 +111,7 @@ pub fn plan(snapshot: &Snapshot) -> NodePlan {
             plan.move_claims(snapshot, *vip, group, elected);
         }
     }
-    let mut l2: BTreeMap<IpAddr, Announcement> = BTreeMap::new();
+    let (mut l2, mut expected) = (BTreeMap::new(), BTreeMap::new());
     for candidate in &candidates {
         let Some(claim) = candidate.service.ingress.first().map(|first| groups.claim_of(*first)) else { continue };
         let elected = elected.get(&claim);
@@ -124,6 +127,8 @@ pub fn plan(snapshot: &Snapshot) -> NodePlan {
             });
             if reason.announces() {
                 announce(&mut l2, snapshot, config, candidate, *address, claim);
+            } else if plan.claims.binary_search(&claim).is_ok() && !snapshot.view.claims.contains_key(&claim) {
+                announce(&mut expected, snapshot, config, candidate, *address, claim);
             }
             if candidate.assessment.nodes.get(&snapshot.me).is_some_and(Result::is_ok) {
                 plan.watched.insert(*address);
@@ -134,6 +139,7 @@ pub fn plan(snapshot: &Snapshot) -> NodePlan {
         }
     }
     plan.l2 = l2.into_values().collect();
+    plan.expected = expected.into_values().collect();
     plan
 }
 
@@ -224,7 +230,7 @@ fn announce(
     let interfaces = eligibility::interfaces(snapshot, config, candidate.service);
     let (reasserted, fresh) = match (snapshot.options.strategy, snapshot.view.claims.get(&claim)) {
         (Strategy::Balanced, Some(held)) => (held.reasserted, held.claim.epoch == 1),
-        (Strategy::Balanced, None) => (0, false),
+        (Strategy::Balanced, None) => (0, true),
         (Strategy::Metallb, _) => (snapshot.turns.arrivals, false),
     };
     let entry = l2.entry(address).or_insert_with(|| Announcement {

@@ -9,7 +9,7 @@ use ferrolb_l2::{Interface, MacAddr};
 
 use super::exclusion::Exclusion;
 use crate::admin;
-use crate::plan::Announcement;
+use crate::plan::{Announcement, NodePlan};
 
 /// An interface, and whether it can announce.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,12 @@ pub(super) fn statuses(ports: &[Port], observed: &Observed) -> Vec<admin::Interf
     ports.iter().map(status).collect()
 }
 
+/// Everything that the plan has for the announcer.
+pub(super) fn announcements(plan: &NodePlan) -> Vec<ferrolb_l2::Announcement> {
+    let expected = |awaited| ferrolb_l2::Announcement { expected: true, ..announcement(awaited) };
+    plan.l2.iter().map(announcement).chain(plan.expected.iter().map(expected)).collect()
+}
+
 pub(super) fn announcement(announcement: &Announcement) -> ferrolb_l2::Announcement {
     ferrolb_l2::Announcement {
         vip: announcement.vip,
@@ -72,5 +78,6 @@ pub(super) fn announcement(announcement: &Announcement) -> ferrolb_l2::Announcem
         },
         reasserted: announcement.reasserted,
         fresh: announcement.fresh,
+        expected: false,
     }
 }

@@ -150,7 +150,7 @@ impl Speaker {
     }
 
     fn plan_changed(&mut self, plan: &NodePlan) {
-        self.parts.l2.announce(plan.l2.iter().map(interfaces::announcement).collect());
+        self.parts.l2.announce(interfaces::announcements(plan));
         self.parts.l2.watch(plan.watched.clone());
         self.examine();
         self.show_plan();

@@ -13,12 +13,15 @@ fn the_best_ranked_claims_and_announces_only_then() {
     let mut world = World::new();
     assert_eq!(world.plan("node-b").claims, [vip()]);
     assert!(world.plan("node-b").l2.is_empty(), "a claim comes first");
+    let expected = world.plan("node-b").expected;
+    assert!(expected.len() == 1 && expected[0].vip == vip() && expected[0].fresh, "a stranger can be asked meanwhile");
+    assert!(world.plan("node-a").expected.is_empty());
     assert!(world.plan("node-a").claims.is_empty());
     assert_eq!(world.code("node-a"), "vacant");
     world.claim("node-b", 1);
     assert_eq!(world.plan("node-b").l2[0].vip, vip());
     assert_eq!((world.code("node-b"), world.code("node-a")), ("owner", "notOwner"));
-    assert!(world.plan("node-b").claims.is_empty());
+    assert!(world.plan("node-b").claims.is_empty() && world.plan("node-b").expected.is_empty());
 }
 
 #[test]
@@ -36,6 +39,7 @@ fn a_claim_of_a_dead_or_restarted_node_is_void() {
     world.claim("node-c", 7);
     world.view.members.remove(&name("node-c"));
     assert_eq!(world.plan("node-b").claims, [vip()]);
+    assert!(world.plan("node-b").expected.is_empty(), "it was held before");
     assert_eq!(world.code("node-c"), "notAMember");
     let mut world = World::new();
     world.claim("node-c", 7);

@@ -34,7 +34,7 @@ fn questions_that_are_not_for_us_are_not_answered() {
     let elsewhere = Interfaces::Named(BTreeSet::from(["eth1".to_owned()]));
     bench.handle(Input::Announce(vec![
         everywhere(vip(1)),
-        Announcement { vip: vip(2), interfaces: elsewhere, reasserted: 0, fresh: false },
+        Announcement { vip: vip(2), interfaces: elsewhere, reasserted: 0, fresh: false, expected: false },
     ]));
     bench.handle(Input::Watch(BTreeSet::from([vip(3)])));
     bench.take();

@@ -50,6 +50,52 @@ fn fresh_address_is_asked_for_three_times_and_announced_after_a_millisecond() {
     }
 }
 
+fn expected(vip: IpAddr) -> Announcement {
+    Announcement { expected: true, ..fresh(vip) }
+}
+
+#[test]
+fn expected_address_is_asked_for_at_once_and_announced_when_it_is_due() {
+    for (due, first) in [(Duration::ZERO, 1), (MS / 2, 1), (40 * MS, 40), (700 * MS, 700)] {
+        let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED, ..Config::default() });
+        bench.handle(Input::Interfaces(vec![interface(ETH0)]));
+        bench.handle(Input::Announce(vec![expected(vip(1))]));
+        bench.run_until(due);
+        bench.frame(ETH0, &question(vip(1)));
+        assert!(bench.announcer.status().is_empty());
+        assert_eq!(bench.times(vip(1), Purpose::Announce), []);
+        // Whoever asked for it did not know yet whether its claim would count.
+        bench.handle(Input::Announce(vec![Announcement { reasserted: 1, ..fresh(vip(1)) }]));
+        bench.run_until(20_000 * MS);
+        assert_eq!(bench.times(vip(1), Purpose::Announce), BURST.map(|at| at + first), "{due:?}");
+        assert_eq!(bench.times(vip(1), Purpose::Probe), [0, 200, 400]);
+        assert_eq!(bench.times(vip(1), Purpose::Answer), []);
+    }
+}
+
+#[test]
+fn expected_address_that_a_stranger_holds_is_not_announced_when_it_is_due() {
+    let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED, ..Config::default() });
+    bench.handle(Input::Interfaces(vec![interface(ETH0)]));
+    bench.handle(Input::Announce(vec![expected(vip(1))]));
+    stranger(&mut bench, OTHER, vip(1));
+    assert_eq!(bench.announcer.in_use(), [in_use(vip(1))]);
+    bench.handle(Input::Announce(vec![fresh(vip(1))]));
+    bench.run_until(10_000 * MS);
+    assert_eq!(bench.times(vip(1), Purpose::Announce), []);
+}
+
+#[test]
+fn expected_address_that_somebody_else_gets_is_forgotten() {
+    let mut bench = Bench::new(Config { refresh: Duration::ZERO, seed: SEED, ..Config::default() });
+    bench.handle(Input::Interfaces(vec![interface(ETH0)]));
+    bench.handle(Input::Announce(vec![expected(vip(1))]));
+    bench.handle(Input::Announce(Vec::new()));
+    bench.run_until(10_000 * MS);
+    assert_eq!(bench.times(vip(1), Purpose::Announce), []);
+    assert_eq!(bench.times(vip(1), Purpose::Probe), [0]);
+}
+
 #[test]
 fn address_that_was_held_before_is_not_asked_for() {
     let mut bench = Bench::announcing([vip(1)]);

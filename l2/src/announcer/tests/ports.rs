@@ -4,7 +4,7 @@ use super::*;
 
 fn named(vip: IpAddr, names: &[&str]) -> Announcement {
     let names = names.iter().map(ToString::to_string).collect();
-    Announcement { vip, interfaces: Interfaces::Named(names), reasserted: 0, fresh: false }
+    Announcement { vip, interfaces: Interfaces::Named(names), reasserted: 0, fresh: false, expected: false }
 }
 
 fn names(status: &VipStatus) -> Vec<&str> {

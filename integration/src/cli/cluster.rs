@@ -11,6 +11,7 @@ use crate::holder::{self, Audience, ClusterUp, UpOptions};
 use crate::lab::{Api, Lab};
 use crate::layout::{Family, SWITCH};
 use crate::output::print;
+use crate::tour;
 
 /// Name of a cluster that is given none.
 pub(super) const DEFAULT_NAME: &str = "cluster";
@@ -55,6 +56,16 @@ pub(super) enum ClusterVerb {
     },
     /// End a cluster, and remove what one that was killed has left.
     Down,
+    /// A tour: installation by helm, an address, the owner's crash, an upgrade under load, removal. Exits with 0 only if all
+    /// held.
+    Demo {
+        /// How kube-proxy works.
+        #[arg(long, value_enum, default_value_t)]
+        proxy: ProxyMode,
+        /// Archive with the image of ferrolb; default: made of the binaries where `lab` is.
+        #[arg(long)]
+        image: Option<PathBuf>,
+    },
     /// Say what this machine lacks to run a cluster.
     Check,
 }
@@ -100,6 +111,7 @@ pub(super) fn run(name: &str, verb: ClusterVerb) -> Result<u8, Error> {
             cluster::sweep(name);
             attached?.down()?;
         }
+        ClusterVerb::Demo { proxy, image } => return Ok(u8::from(!tour::cluster_demo(proxy, image)?)),
         ClusterVerb::Check => return check(),
     }
     Ok(0)

@@ -37,8 +37,13 @@ fn one_installation_brings_everything_and_removal_releases_addresses_and_keeps_d
     stage.cluster.install(VALUES, &[]).unwrap();
     assert_eq!(stage.addresses(WEB), addresses, "a Service keeps its addresses through a removal");
     stage.owner(addresses[0]);
-    let states = stage.cluster.get(&["configurationstates", "--namespace", NAMESPACE]).unwrap();
-    assert_eq!(states["items"].as_array().unwrap().len(), 4, "the controller's and three speakers': {states:#}");
+    stage
+        .cluster
+        .wait_for("the controller and three speakers tell of their configuration", |cluster| {
+            let states = cluster.get(&["configurationstates", "--namespace", NAMESPACE]).ok()?;
+            (states["items"].as_array()?.len() == 4).then_some(())
+        })
+        .unwrap();
 }
 
 #[test]
@@ -82,7 +87,7 @@ fn controller_and_speaker_may_nothing_that_is_not_theirs() {
         let output = stage.cluster.try_kubectl(&arguments, "").unwrap();
         String::from_utf8_lossy(&output.stdout).trim() == "yes"
     };
-    assert!(may("controller", &["patch", "services/status", "--namespace", "default"]));
+    assert!(may("controller", &["patch", "services", "--subresource", "status", "--namespace", "default"]));
     assert!(may("speaker", &["watch", "services", "--all-namespaces"]));
     for question in [
         ["get", "secrets", "--namespace", "default"].as_slice(),
@@ -98,7 +103,7 @@ fn controller_and_speaker_may_nothing_that_is_not_theirs() {
             assert!(!may(account, question), "{account} may {question:?}");
         }
     }
-    assert!(!may("speaker", &["patch", "services/status", "--namespace", "default"]));
+    assert!(!may("speaker", &["patch", "services", "--subresource", "status", "--namespace", "default"]));
 }
 
 #[test]

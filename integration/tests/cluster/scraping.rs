@@ -49,6 +49,7 @@ fn metrics_are_given_over_https_to_whoever_may_have_them() {
     let token = |account: &str| stage.cluster.kubectl(&["create", "token", account]).unwrap().trim().to_owned();
     let (scraper, stranger) = (token("scraper"), token("stranger"));
     let pods = stage.cluster.get(&["pods", "--namespace", NAMESPACE]).unwrap();
+    let mut seen = String::new();
     for pod in pods.pointer("/items").unwrap().as_array().unwrap() {
         let component = pod.pointer("/metadata/labels/app.kubernetes.io~1component").unwrap().as_str().unwrap();
         let address = pod.pointer("/status/podIP").unwrap().as_str().unwrap();
@@ -57,7 +58,10 @@ fn metrics_are_given_over_https_to_whoever_may_have_them() {
         assert_eq!(scrape(&stage, &url, &stranger).0, "403", "{component}");
         let (status, body) = scrape(&stage, &url, &scraper);
         assert_eq!(status, "200", "{component}");
-        let expected = if component == "speaker" { "metallb_speaker_" } else { "metallb_allocator_" };
-        assert!(body.contains(expected), "{component}: {body}");
+        assert!(body.contains("ferrolb_"), "{component}: {body}");
+        seen.push_str(&body);
+    }
+    for metric in ["metallb_speaker_announced{", "metallb_allocator_addresses_in_use_total{"] {
+        assert!(seen.contains(metric), "{metric}: {seen}");
     }
 }

@@ -108,8 +108,13 @@ pub(super) fn run(name: &str, verb: ClusterVerb) -> Result<u8, Error> {
         ClusterVerb::Heal { host } => Lab::attach(name)?.uncut(&host)?,
         ClusterVerb::Down => {
             let attached = Lab::attach(name);
-            cluster::sweep(name);
-            attached?.down()?;
+            let swept = cluster::sweep(name);
+            match attached {
+                Err(Error::NotUp { .. }) if swept > 0 => {
+                    print("removed the control groups of a cluster that was killed\n")?;
+                }
+                attached => attached?.down()?,
+            }
         }
         ClusterVerb::Demo { proxy, image } => return Ok(u8::from(!tour::cluster_demo(proxy, image)?)),
         ClusterVerb::Check => return check(),

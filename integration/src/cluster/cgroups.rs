@@ -75,13 +75,12 @@ fn prepare(parent: &Path, group: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes what is left of clusters called `name` that nobody holds any more.
-pub(crate) fn sweep(name: &str) {
+/// Removes what is left of clusters called `name` that nobody holds any more; how many there were.
+pub(crate) fn sweep(name: &str) -> usize {
     let prefix = format!("{PREFIX}{name}.");
-    for group in found(|group| group.strip_prefix(&prefix).is_some_and(is_gone)) {
-        // One that cannot be removed is in use.
-        remove(&group).ok();
-    }
+    let left = found(|group| group.strip_prefix(&prefix).is_some_and(is_gone));
+    // One that cannot be removed is in use.
+    left.iter().filter(|group| remove(group).is_ok()).count()
 }
 
 /// Whether a process has ended; what is no number is nobody's.

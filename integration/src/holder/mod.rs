@@ -20,7 +20,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use self::report::Report;
+use self::report::{Kind, Report};
 use crate::apiserver;
 use crate::binaries::{self, Binaries};
 use crate::cluster::{self, ProxyMode};
@@ -82,7 +82,7 @@ pub(crate) fn control_address(name: &str) -> io::Result<SocketAddr> {
 pub(crate) fn up(options: &UpOptions) -> Result<u8, Error> {
     match (make_and_hold(options), options.audience) {
         (Err(error), Audience::Program) => {
-            Report::new(Audience::Program, &options.name).event(&Event::Failed { reason: chain(&error) })?;
+            Report::new(Audience::Program, Kind::Lab, &options.name).event(&Event::Failed { reason: chain(&error) })?;
             Ok(1)
         }
         (result, _) => result,
@@ -149,7 +149,8 @@ fn cluster_setup(name: &str, wanted: &ClusterUp, folder: &Path) -> Result<cluste
 
 async fn hold(listener: UnixListener, lab: PathBuf, setup: Setup, audience: Audience) -> Result<u8, Error> {
     let mut orders = Orders::new(audience)?;
-    let mut report = Report::new(audience, &setup.name);
+    let kind = if setup.cluster.is_some() { Kind::Cluster } else { Kind::Lab };
+    let mut report = Report::new(audience, kind, &setup.name);
     report.event(&Event::Progress { text: "making namespaces".to_owned() })?;
     let (mut cradle, stream) = start_cradle(listener, &lab)?;
     let (reader, mut writer) = stream.into_split();

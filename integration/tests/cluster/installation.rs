@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
 
+use ferrolb_integration::cluster::web;
 use serde_json::Value;
 
 use crate::common::{NAMESPACE, Stage, VALUES, WEB, stage};
@@ -63,6 +64,17 @@ fn every_definition_can_be_applied_by_kubectl_on_both_sides() {
 #[test]
 fn nothing_that_was_asked_of_the_api_server_was_forbidden() {
     let Some(stage) = stage() else { return };
+    stage.cluster.apply(&web("short", "", "")).unwrap();
+    stage.owner(stage.address("default/short"));
+    stage.cluster.kubectl(&["delete", "service,daemonset", "short"]).unwrap();
+    stage
+        .cluster
+        .wait_for("its status is removed", |cluster| {
+            let statuses = cluster.get(&["servicel2statuses", "--namespace", NAMESPACE]).ok()?;
+            let of_it = |status: &Value| status["status"]["serviceName"] == "short";
+            (!statuses["items"].as_array()?.iter().any(of_it)).then_some(())
+        })
+        .unwrap();
     let log = stage.cluster.lab().exec("control", &["cat", "/run/lab/cluster/kubernetes/audit.log"]).unwrap();
     let log = String::from_utf8(log.stdout).unwrap();
     let ours = format!("system:serviceaccount:{NAMESPACE}:");

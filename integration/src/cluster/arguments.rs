@@ -126,6 +126,7 @@ pub(crate) fn machine_command(lab: &Path, setup: &Setup, family: Family, node: &
         format!("--node={}", node.name),
         format!("--folder={}", machine_folder(&node.name).display()),
         format!("--programs={}", setup.programs.display()),
+        format!("--cgroup={}", files::node_cgroup(&setup.cgroup, &node.name)),
         format!("--proxy={}", setup.proxy),
         format!("--family={family}"),
     ];

@@ -75,6 +75,19 @@ fn prepare(parent: &Path, group: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes what pods that were killed have left below the group of a node: a machine that boots has no groups, and kubelet
+/// spends seconds on each that is there.
+pub(super) fn clear(group: &str) -> Result<(), Error> {
+    let failed = || format!("clear the control group {group}");
+    for root in hierarchies() {
+        let folder = root.join(group.trim_start_matches('/'));
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
+            remove_tree(&entry.path()).map_err(system(failed()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes what is left of clusters called `name` that nobody holds any more; how many there were.
 pub(crate) fn sweep(name: &str) -> usize {
     let prefix = format!("{PREFIX}{name}.");

@@ -26,7 +26,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 
 use super::configuration::{CONTAINERD_FILE, CONTAINERD_SOCKET, KUBELET_FILE, SHADOWED};
-use super::{ProxyMode, arguments, image_folder};
+use super::{ProxyMode, arguments, cgroups, image_folder};
 use crate::clock;
 use crate::error::{Error, system};
 use crate::layout::Family;
@@ -50,6 +50,9 @@ pub(crate) struct Machine {
     /// Folder of kubelet and kube-proxy.
     #[arg(long)]
     programs: PathBuf,
+    /// The control group below which its pods are.
+    #[arg(long)]
+    cgroup: String,
     #[arg(long)]
     proxy: ProxyMode,
     #[arg(long)]
@@ -83,10 +86,11 @@ pub(crate) fn hold(machine: &Machine) -> Result<u8, Error> {
 pub(crate) fn be_first_process(machine: &Machine) -> Result<u8, Error> {
     die_with_parent()?;
     make_mounts(machine)?;
+    cgroups::clear(&machine.cgroup)?;
     let mut programs = vec![machine.containerd()];
     programs.iter_mut().try_for_each(|program| program.start(machine))?;
     await_containerd(&mut programs, machine)?;
-    import_images()?;
+    import_images(machine)?;
     programs.extend([machine.kubelet(), machine.kube_proxy()]);
     programs.iter_mut().skip(1).try_for_each(|program| program.start(machine))?;
     loop {
@@ -155,8 +159,12 @@ fn await_containerd(programs: &mut [Program], machine: &Machine) -> Result<(), E
     Ok(())
 }
 
-/// Takes in every archive of the cluster; one that is there already costs little.
-fn import_images() -> Result<(), Error> {
+/// Takes in every archive of the cluster, once: the node's disk keeps them.
+fn import_images(machine: &Machine) -> Result<(), Error> {
+    let done = machine.folder.join("imported");
+    if done.exists() {
+        return Ok(());
+    }
     let folder = image_folder();
     for archive in fs::read_dir(&folder).map_err(system("look for images"))?.flatten() {
         let output = Command::new("ctr")
@@ -172,7 +180,7 @@ fn import_images() -> Result<(), Error> {
             });
         }
     }
-    Ok(())
+    fs::write(&done, "").map_err(system(format!("write {}", done.display())))
 }
 
 /// Collects whoever has ended, and starts one of our own again.

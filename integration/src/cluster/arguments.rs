@@ -132,3 +132,34 @@ pub(crate) fn machine_command(lab: &Path, setup: &Setup, family: Family, node: &
     ];
     begin.into_iter().chain(addresses).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_has_its_ranges_and_masks() {
+        assert_eq!(service_ranges(Family::Dual), "10.96.0.0/16,fd00:10:96::/112");
+        for (family, masks) in [
+            (Family::Ipv4, ["--node-cidr-mask-size=24"].as_slice()),
+            (Family::Ipv6, &["--node-cidr-mask-size=64"]),
+            (Family::Dual, &["--node-cidr-mask-size-ipv4=24", "--node-cidr-mask-size-ipv6=64"]),
+        ] {
+            let line = controller_manager(family);
+            let given: Vec<&str> =
+                line.iter().map(String::as_str).filter(|flag| flag.starts_with("--node-cidr")).collect();
+            assert_eq!(given, masks);
+            assert!(line.contains(&format!("--cluster-cidr={}", pod_ranges(family))), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_has_its_name_and_all_its_addresses() {
+        let layout = Layout::for_cluster(2, Family::Dual);
+        let node = layout.node("node-2").unwrap();
+        let line = kubelet(Path::new("/k/kubelet"), &node.name, &node.addresses, Path::new("/c.json"));
+        for flag in ["--hostname-override=node-2", "--node-ip=10.10.0.12,fd00:10:10::12", "--config=/c.json"] {
+            assert!(line.iter().any(|given| given == flag), "{flag}: {line:?}");
+        }
+    }
+}

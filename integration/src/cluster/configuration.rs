@@ -118,3 +118,33 @@ pub(super) fn all(node: &Host, node_folder: &Path, cgroup: &str) -> Vec<(String,
         (format!("{NETWORK_FOLDER}/10-lab.conflist"), network(node).to_string()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{Family, Layout};
+
+    #[test]
+    fn pods_of_a_node_get_addresses_of_its_own_part_of_each_range() {
+        let layout = Layout::for_cluster(2, Family::Dual);
+        let network = network(layout.node("node-2").unwrap());
+        let ipam = network.pointer("/plugins/0/ipam").unwrap();
+        assert_eq!(
+            ipam,
+            &json!({
+                "type": "host-local",
+                "ranges": [[{ "subnet": "10.244.2.0/24" }], [{ "subnet": "fd00:10:244:2::/64" }]],
+                "routes": [{ "dst": "0.0.0.0/0" }, { "dst": "::/0" }],
+            })
+        );
+    }
+
+    #[test]
+    fn nothing_of_a_node_is_outside_its_folders() {
+        let text = format!("{}{}", containerd(Path::new("/run/lab/network")), kubelet("/group/node-1"));
+        for path in text.split('"').filter(|word| word.starts_with('/') && word.len() > 1) {
+            let own = ["/var/lib/", "/run/", "/group/", PLUGINS].iter().any(|folder| path.starts_with(folder));
+            assert!(own, "{path}");
+        }
+    }
+}

@@ -157,6 +157,12 @@ impl Stage {
         self.cluster.wait_for(&format!("another node than {before} answers"), another).unwrap()
     }
 
+    /// Waits until no node answers for an address.
+    pub(crate) fn nobody_answers(&self, address: IpAddr) {
+        let nobody = |cluster: &Cluster| cluster.lab().owner(address).ok()?.is_none().then_some(());
+        self.cluster.wait_for("nobody answers for it", nobody).unwrap();
+    }
+
     /// What the client gets.
     pub(crate) fn ask(&self, address: IpAddr) -> String {
         let url = format!("http://{}", SocketAddr::new(address, 80));

@@ -55,6 +55,20 @@ fn a_node_that_is_cut_off_loses_its_addresses_and_has_none_twice_when_it_is_back
 }
 
 #[test]
+fn a_service_that_is_deleted_while_its_owner_dies_is_announced_by_nobody() {
+    let Some(stage) = stage() else { return };
+    stage.cluster.apply(&web("doomed", "", "")).unwrap();
+    let address = stage.address("default/doomed");
+    let owner = stage.owner(address);
+    stage.cluster.lab().kill(&owner).unwrap();
+    stage.cluster.kubectl(&["delete", "service,daemonset", "doomed", "--wait=false"]).unwrap();
+    stage.nobody_answers(address);
+    stage.cluster.lab().heal(&owner).unwrap();
+    stage.speakers_are_whole();
+    stage.nobody_answers(address);
+}
+
+#[test]
 fn an_address_follows_its_pods_where_traffic_must_stay_on_the_node() {
     let Some(stage) = stage() else { return };
     stage.web_on(&["node-2".to_owned()]);
@@ -72,8 +86,6 @@ fn an_address_follows_its_pods_where_traffic_must_stay_on_the_node() {
     }
     // Without a pod anywhere, nobody announces it.
     stage.cluster.kubectl(&["delete", "daemonset", "local"]).unwrap();
-    let nobody =
-        |cluster: &ferrolb_integration::cluster::Cluster| cluster.lab().owner(address).ok()?.is_none().then_some(());
-    stage.cluster.wait_for("nobody answers for it", nobody).unwrap();
+    stage.nobody_answers(address);
     stage.cluster.kubectl(&["delete", "service", "local"]).unwrap();
 }

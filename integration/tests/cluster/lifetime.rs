@@ -1,15 +1,18 @@
-//! A cluster ends without a trace, whatever ends it.
+//! A second cluster beside the first: of the other family, with kube-proxy's other mode; it ends without a trace, whatever
+//! ends it.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
 
 use std::fs;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ferrolb_integration::cluster::{Cluster, Options};
+use ferrolb_integration::Family;
+use ferrolb_integration::cluster::{Cluster, Options, ProxyMode, web};
 
-use crate::common::can_run;
+use crate::common::{VALUES, can_run};
 
 /// Folders of control groups whose name has `part`, in every hierarchy.
 fn groups(part: &str) -> Vec<PathBuf> {
@@ -50,11 +53,25 @@ fn is_alive(pid: u32) -> bool {
 }
 
 #[test]
-fn whoever_holds_a_cluster_may_be_killed_and_nothing_is_left() {
+fn a_cluster_of_ipv6_and_nftables_serves_and_leaves_nothing_when_its_holder_is_killed() {
     if !can_run() {
         return;
     }
-    let cluster = Cluster::up(&Options { nodes: 1, ..Options::default() }).unwrap();
+    let options = Options { nodes: 1, proxy: ProxyMode::Nftables, family: Family::Ipv6, ..Options::default() };
+    let cluster = Cluster::up(&options).unwrap();
+    cluster.kubectl(&["label", "nodes", "--all", "web=yes"]).unwrap();
+    cluster.install(VALUES, &[]).unwrap();
+    cluster.apply(&web("web", "", "")).unwrap();
+    cluster
+        .wait_for("the client has an answer", |cluster| {
+            let service = cluster.get(&["service", "web"]).ok()?;
+            let address: Ipv6Addr = service.pointer("/status/loadBalancer/ingress/0/ip")?.as_str()?.parse().ok()?;
+            let url = format!("http://[{address}]");
+            let answer = cluster.lab().exec("client", &["curl", "--silent", "--max-time", "2", &url]).ok()?;
+            answer.stdout.starts_with(b"node-1/web-").then_some(())
+        })
+        .unwrap();
+
     let holder = cluster.lab().state().unwrap().holder_pid;
     let group = format!("ferrolb-cluster.{}.{holder}", cluster.lab().name());
     assert!(!groups(&group).is_empty());

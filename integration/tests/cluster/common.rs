@@ -172,9 +172,15 @@ impl Stage {
         if output.status.success() { text(&output.stdout) } else { text(&output.stderr) }
     }
 
-    /// Probes while something is done, and a little before and after.
+    /// Probes while something is done, and a little before and after; a connection is lost when it is not there after a
+    /// second.
     pub(crate) fn under_load(&self, address: IpAddr, change: impl FnOnce(&Self)) -> ProbeReport {
-        let options = ProbeOptions { duration: LOAD, every: PACE, ..ProbeOptions::new(SocketAddr::new(address, 80)) };
+        self.under_load_of(&ProbeOptions::new(SocketAddr::new(address, 80)), change)
+    }
+
+    /// The same with patience of one's own.
+    pub(crate) fn under_load_of(&self, options: &ProbeOptions, change: impl FnOnce(&Self)) -> ProbeReport {
+        let options = ProbeOptions { duration: LOAD, every: PACE, ..options.clone() };
         let probe = self.cluster.lab().probe(&options).unwrap();
         probe.wait_until_steady(STEADY).unwrap();
         change(self);

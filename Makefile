@@ -3,10 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup demo test fuzz kubernetes bench chart docs image fmt soak lint house tools
+.PHONY: help setup demo cluster-demo test fuzz kubernetes bench chart docs image fmt soak lint house tools
 
 help: ## Show this
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the machine lacks (Debian packages where root, else says which)
 	@integration/setup.sh
@@ -16,7 +16,14 @@ demo: setup ## A tour of the lab: assignment, owner, crash, the gap a client see
 	@$(CARGO) build --quiet --locked --workspace
 	@$(CARGO) lab demo --api $(or $(API),dir)
 
-test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, house, unit, simulation, namespaces, API server
+cluster-demo: setup kubernetes ## The same on a real Kubernetes cluster in namespaces: helm install, address, crash, upgrade under load, removal
+	@integration/setup.sh cluster
+	@echo "building (the first time takes a few minutes) ..."
+	@$(CARGO) build --quiet --locked --workspace
+	@$(CARGO) lab cluster demo
+
+test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, house, unit, simulation, namespaces, API server, cluster
+	@[ "$$(id -u)" -ne 0 ] || integration/setup.sh cluster
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace
 	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-fib
@@ -26,9 +33,9 @@ fuzz: ## What comes from the network, mutated at random for a minute each (FUZZ_
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-gossip --lib -- fuzz --nocapture
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-l2 --test fuzz -- --nocapture
 
-kubernetes: ## Get etcd, kube-apiserver, kubectl and helm for the tests (built once per user, about eight minutes)
-	@{ integration/kubernetes/get.sh && integration/kubernetes/get.sh helm; } >/dev/null || { code=$$?; \
-	  [ $$code = 3 ] || exit $$code; echo "kubernetes: the tests that need an API server or Helm will be skipped" >&2; }
+kubernetes: ## Get Kubernetes' programs, etcd and helm for the tests (built once per user, about ten minutes)
+	@{ integration/kubernetes/get.sh && integration/kubernetes/get.sh cluster && integration/kubernetes/get.sh helm; } >/dev/null || { code=$$?; \
+	  [ $$code = 3 ] || exit $$code; echo "kubernetes: the tests that need an API server, a cluster or Helm will be skipped" >&2; }
 
 bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, the allocator, an API server
 	@integration/setup.sh keepalived

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what ferrolb's build, lab and tests need and this machine lacks. Idempotent; says what it does.
-# setup.sh [keepalived]: also the peer that benches compare with.
+# setup.sh [keepalived] [cluster]: also the peer that benches compare with; what the nodes of a cluster run.
 set -euo pipefail
 
 declare -A package=(
@@ -9,7 +9,10 @@ declare -A package=(
 for extra in "$@"; do
   case "$extra" in
     keepalived) package[keepalived]=keepalived ;;
-    *) echo "setup: unknown extra '$extra'; known is keepalived" >&2; exit 2 ;;
+    # No program of network plugins is on the PATH: one of them stands for all.
+    cluster) package+=([containerd]=containerd [runc]=runc [iptables]=iptables [strip]=binutils)
+      [ -x /usr/lib/cni/bridge ] || package[/usr/lib/cni/bridge]=containernetworking-plugins ;;
+    *) echo "setup: unknown extra '$extra'; known are keepalived and cluster" >&2; exit 2 ;;
   esac
 done
 

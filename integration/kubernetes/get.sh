@@ -1,9 +1,11 @@
 #!/bin/bash
 # Gets the Kubernetes programs that the API server tier runs: etcd, kube-apiserver and kubectl; `get.sh helm`: Helm.
-# Prints the folder that holds them on stdout, progress on stderr.
+# `get.sh cluster`: also what runs a node and the cluster tier's control plane: kubelet, kube-proxy,
+# kube-controller-manager and kube-scheduler. Prints the folder that holds them on stdout, progress on stderr.
 #
-# KUBEBUILDER_ASSETS=DIR with the three programs in it is used as it is. Otherwise they are built once
-# through the Go module proxy (about six minutes on two cores, Helm two more) and kept per user and version.
+# KUBEBUILDER_ASSETS=DIR with all of the programs in it is used as it is. Otherwise they are built once
+# through the Go module proxy (about six minutes on two cores, the cluster's and Helm two more each) and kept
+# per user and version.
 #
 # Exit code 3: there is no Go compiler to build them with; what needs them is to be skipped.
 set -euo pipefail
@@ -47,15 +49,17 @@ if [[ ${1:-} == helm ]]; then
 fi
 
 programs=(etcd kube-apiserver kubectl)
+more=(kube-controller-manager kubelet kube-proxy kube-scheduler)
+if [[ ${1:-} == cluster ]]; then programs+=("${more[@]}"); fi
 complete() {
   local program
   for program in "${programs[@]}"; do [[ -x $1/$program ]] || return 1; done
 }
 
 if [[ -n ${KUBEBUILDER_ASSETS:-} ]]; then
-  complete "$KUBEBUILDER_ASSETS" || { say "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS lacks one of: ${programs[*]}"; exit 1; }
-  echo "$KUBEBUILDER_ASSETS"
-  exit 0
+  if complete "$KUBEBUILDER_ASSETS"; then echo "$KUBEBUILDER_ASSETS"; exit 0; fi
+  # Kubebuilder's own archive has no kubelet: what it lacks for a cluster is built.
+  [[ ${1:-} == cluster ]] || { say "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS lacks one of: ${programs[*]}"; exit 1; }
 fi
 
 etcd=$(version go.etcd.io/etcd/server/v3 etcd/go.mod)
@@ -77,8 +81,11 @@ build() { # module folder, package, program, linker flags
 }
 base=k8s.io/component-base/version
 stamp="-X $base.gitVersion=$kubernetes -X $base.gitMajor=$major -X $base.gitMinor=$minor"
-say "building $kubernetes and etcd $etcd once into $folder (about six minutes on two cores)"
+say "building $kubernetes and etcd $etcd once into $folder (about six minutes on two cores): ${programs[*]}"
 build etcd go.etcd.io/etcd/server/v3 etcd ""
 build apiserver k8s.io/kubernetes/cmd/kube-apiserver kube-apiserver "$stamp"
 build apiserver k8s.io/kubernetes/cmd/kubectl kubectl "$stamp"
+if [[ ${1:-} == cluster ]]; then
+  for program in "${more[@]}"; do build apiserver "k8s.io/kubernetes/cmd/$program" "$program" "$stamp"; done
+fi
 echo "$folder"

@@ -1,9 +1,11 @@
-//! The backend of a node: answers every HTTP request with the node's name.
+//! What answers in a lab and in a cluster: the backend of a node, which answers every HTTP request with the node's name,
+//! and what holds the namespaces of a pod.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -40,6 +42,18 @@ pub(crate) fn serve(listen: SocketAddr, answer: &str) -> Result<u8, Error> {
             }
         }
     })
+}
+
+/// The hidden verb `hold-pod`: waits until it is told to end.
+pub(crate) fn hold_pod() -> Result<u8, Error> {
+    let mut end = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        end.add(signal);
+    }
+    // pid 1 of a container: without a handler, it would not hear of them at all.
+    end.thread_block().map_err(system("wait for signals"))?;
+    end.wait().map_err(system("wait for signals"))?;
+    Ok(0)
 }
 
 fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {

@@ -64,7 +64,7 @@ pub enum HostKind {
 pub struct Pod {
     /// The node's podCIDRs, one of each family of the lab.
     pub cidrs: Vec<String>,
-    /// Addresses of the backend, in the podCIDRs and in their order.
+    /// Addresses of the backend, in the podCIDRs and in their order; none in a cluster, where pods have their own.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -253,6 +253,15 @@ impl Layout {
         hosts.extend((1..=nodes.min(MAX_NODES)).map(|number| Host::node(number, family)));
         hosts.push(Host::infrastructure("client", HostKind::Client, 100, family));
         Self { family, hosts }
+    }
+
+    /// The same network for a cluster, which has pods of its own.
+    pub(crate) fn for_cluster(nodes: u8, family: Family) -> Self {
+        let mut layout = Self::new(nodes, family);
+        for pod in layout.hosts.iter_mut().filter_map(|host| host.pod.as_mut()) {
+            pod.addresses.clear();
+        }
+        layout
     }
 
     /// The address families of its hosts.

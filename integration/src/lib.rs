@@ -44,6 +44,7 @@ pub mod churn;
 pub mod cli;
 mod client;
 mod clock;
+pub mod cluster;
 mod error;
 mod holder;
 pub mod image;

@@ -45,6 +45,8 @@ pub(crate) const LOG_FOLDER: &str = "/run/lab/logs";
 pub(crate) const KUBECONFIG: &str = "/run/lab/kubeconfig";
 /// kubectl, there.
 pub(crate) const KUBECTL: &str = "/run/lab/kubectl";
+/// helm, in a cluster.
+pub(crate) const HELM: &str = "/run/lab/helm";
 /// How many source ports of the client were used.
 pub(crate) const PORT_LEDGER: &str = "/run/lab/client-ports";
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::binaries::Binaries;
+use crate::cluster;
 use crate::layout::{Family, Host, Layout, Mac};
 
 /// What `lab up` tells its supervisor, once.
@@ -33,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) values: String,
     /// The folder with etcd, kube-apiserver and kubectl; none for a lab on a directory of manifests.
     pub(crate) kubernetes: Option<PathBuf>,
+    /// A whole Kubernetes on the hosts; none for a lab with daemons of its own.
+    pub(crate) cluster: Option<cluster::Setup>,
     /// The binary `lab`.
     pub(crate) lab: PathBuf,
     /// The daemons to run; none for a lab without them.

@@ -37,6 +37,17 @@ pub enum Missing {
          kernel.apparmor_restrict_unprivileged_userns=0)"
     )]
     Namespaces,
+    /// A command or network plugin of a cluster's nodes is not installed.
+    #[error("a cluster needs `{command}` (Debian package {package}): run `integration/setup.sh cluster`")]
+    ClusterCommand {
+        /// The command.
+        command: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// A cluster runs containers, which an ordinary user cannot here.
+    #[error("a cluster needs root: run it with sudo")]
+    Root,
     /// Packet sockets are refused; ARP cannot be spoken.
     #[error(
         "the lab needs packet sockets (CONFIG_PACKET, CAP_NET_RAW): run it on a kernel and in a container that allow them"
@@ -48,6 +59,9 @@ pub enum Missing {
          or set KUBEBUILDER_ASSETS"
     )]
     Kubernetes,
+    /// The programs of a cluster cannot be had.
+    #[error("a cluster needs Kubernetes' programs and Helm: run `make kubernetes`, which needs Go 1.26")]
+    Cluster,
     /// The `lab` binary is not where the library looks for it.
     #[error("the binary `lab` is not beside {}: run `cargo build -p ferrolb-integration`", .beside.display())]
     Lab {
@@ -134,6 +148,9 @@ mod tests {
             Missing::Command { command: "nft", package: "nftables" },
             Missing::Namespaces,
             Missing::PacketSockets,
+            Missing::ClusterCommand { command: "runc", package: "runc" },
+            Missing::Root,
+            Missing::Cluster,
             Missing::Kubernetes,
             Missing::Lab { beside: "/target/debug".into() },
             Missing::Daemon { path: "/target/debug/ferrolb".into(), package: "ferrolb-cli" },

@@ -18,7 +18,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::certificates::Certificates;
+use super::certificates::{Certificates, Signed};
 use super::error::{Error, api, system};
 use super::folder::Folder;
 
@@ -51,15 +51,8 @@ impl Access {
         programs: &Path,
         folder: &Folder,
     ) -> Result<Self, Error> {
-        let cluster = json!({
-            "server": format!("https://{server}"),
-            "certificate-authority-data": STANDARD.encode(&certificates.authority),
-        });
-        let user = json!({
-            "client-certificate-data": STANDARD.encode(&certificates.admin.certificate),
-            "client-key-data": STANDARD.encode(&certificates.admin.key),
-        });
-        let admin = folder.write("admin.kubeconfig", &kubeconfig(&cluster, &user)?)?;
+        let cluster = cluster(server, certificates);
+        let admin = folder.write("admin.kubeconfig", &kubeconfig(&cluster, &user(&certificates.admin))?)?;
         Ok(Self { cluster, admin, kubectl: programs.join("kubectl"), next: AtomicU32::new(1) })
     }
 
@@ -119,7 +112,7 @@ impl Access {
 }
 
 /// A client for the identity in a kubeconfig. It never retries by itself: a test wants to see each answer.
-pub(super) async fn client(kubeconfig: &Path) -> Result<Client, Error> {
+pub(crate) async fn client(kubeconfig: &Path) -> Result<Client, Error> {
     let choice = KubeConfigOptions::default();
     let mut config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &choice).await?;
     config.default_retry = false;
@@ -127,6 +120,29 @@ pub(super) async fn client(kubeconfig: &Path) -> Result<Client, Error> {
     config.write_timeout = Some(REQUEST_DEADLINE);
     // No read timeout: it would end a quiet watch.
     Client::try_from(config).map_err(api("make a client"))
+}
+
+/// The kubeconfig of one who is known to the API server at `server` by a certificate.
+pub(super) fn kubeconfig_with_certificate(
+    server: SocketAddr,
+    certificates: &Certificates,
+    signed: &Signed,
+) -> Result<String, Error> {
+    kubeconfig(&cluster(server, certificates), &user(signed))
+}
+
+fn cluster(server: SocketAddr, certificates: &Certificates) -> Value {
+    json!({
+        "server": format!("https://{server}"),
+        "certificate-authority-data": STANDARD.encode(&certificates.authority),
+    })
+}
+
+fn user(signed: &Signed) -> Value {
+    json!({
+        "client-certificate-data": STANDARD.encode(&signed.certificate),
+        "client-key-data": STANDARD.encode(&signed.key),
+    })
 }
 
 fn kubeconfig(cluster: &Value, user: &Value) -> Result<String, Error> {

@@ -12,17 +12,17 @@ pub(super) const AUDIT_POLICY: &str = "audit-policy.json";
 /// Every request, once it was answered (and watches also when they begin), without bodies.
 pub(super) const AUDIT_POLICY_TEXT: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
 /// Files of the keys and certificates.
-pub(super) const CA_FILE: &str = "ca.crt";
+pub(crate) const CA_FILE: &str = "ca.crt";
 pub(super) const SERVER_CERTIFICATE_FILE: &str = "apiserver.crt";
 pub(super) const SERVER_KEY_FILE: &str = "apiserver.key";
-pub(super) const TOKEN_KEY_FILE: &str = "tokens.key";
+pub(crate) const TOKEN_KEY_FILE: &str = "tokens.key";
 pub(super) const TOKEN_PUBLIC_KEY_FILE: &str = "tokens.pub";
 
 /// Megabytes after which the audit log would be rotated: never, in a test.
 const AUDIT_LOG_MEGABYTES: u32 = 10_000;
 
 /// etcd, for one member that nobody else reaches.
-pub(super) fn etcd() -> Vec<String> {
+pub(crate) fn etcd() -> Vec<String> {
     // The addresses that it advertises are for other members and for clients that ask for members; there are none of
     // either, but etcd wants them to look like addresses.
     const NOBODY: &str = "http://127.0.0.1:1";
@@ -42,7 +42,7 @@ pub(super) fn etcd() -> Vec<String> {
 }
 
 /// kube-apiserver, listening at `listen`.
-pub(super) fn api_server(listen: SocketAddr, advertise: IpAddr, service_ranges: &str) -> Vec<String> {
+pub(crate) fn api_server(listen: SocketAddr, advertise: IpAddr, service_ranges: &str) -> Vec<String> {
     [
         "--etcd-servers=unix://etcd.sock".to_owned(),
         format!("--bind-address={}", listen.ip()),

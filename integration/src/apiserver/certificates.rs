@@ -19,6 +19,17 @@ pub(super) struct Signed {
     pub(super) key: String,
 }
 
+/// Somebody whom the API server is to know by a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// What its files are called.
+    pub(crate) name: String,
+    /// The user.
+    pub(crate) user: String,
+    /// A group of the user.
+    pub(crate) group: Option<String>,
+}
+
 /// Everything that the control plane identifies itself and others with.
 #[derive(Debug)]
 pub(super) struct Certificates {
@@ -28,6 +39,8 @@ pub(super) struct Certificates {
     pub(super) server: Signed,
     /// The administrator's, of group `system:masters`.
     pub(super) admin: Signed,
+    /// Those of others, in the order in which they were asked for.
+    pub(super) others: Vec<Signed>,
     /// The key that signs tokens, in PEM.
     pub(super) token_key: String,
     /// Its public half, in PEM.
@@ -37,8 +50,8 @@ pub(super) struct Certificates {
 // === impl Certificates ===
 
 impl Certificates {
-    /// Makes them for a server at `addresses`.
-    pub(super) fn make(addresses: &[IpAddr]) -> Result<Self, Error> {
+    /// Makes them for a server at `addresses`, and for those who are to be known beside the administrator.
+    pub(super) fn make(addresses: &[IpAddr], others: &[Identity]) -> Result<Self, Error> {
         let failed = |subject: &str| {
             let subject = subject.to_owned();
             move |source| Error::Certificate { subject, source }
@@ -65,19 +78,29 @@ impl Certificates {
         at.dedup();
         server.subject_alt_names.extend(at.into_iter().map(SanType::IpAddress));
 
-        let mut admin = CertificateParams::default();
-        admin.distinguished_name = named("admin", Some(MASTERS));
-        admin.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let others = others.iter().map(|identity| {
+            let signed = sign(&client(&identity.user, identity.group.as_deref()), &authority);
+            signed.map_err(failed(&identity.user))
+        });
+        let others = others.collect::<Result<_, _>>()?;
 
         let tokens = KeyPair::generate().map_err(failed("tokens"))?;
         Ok(Self {
             server: sign(&server, &authority).map_err(failed("kube-apiserver"))?,
-            admin: sign(&admin, &authority).map_err(failed("the administrator"))?,
+            admin: sign(&client("admin", Some(MASTERS)), &authority).map_err(failed("the administrator"))?,
+            others,
             authority: authority.pem(),
             token_key: tokens.serialize_pem(),
             token_public_key: tokens.public_key_pem(),
         })
     }
+}
+
+fn client(user: &str, group: Option<&str>) -> CertificateParams {
+    let mut client = CertificateParams::default();
+    client.distinguished_name = named(user, group);
+    client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    client
 }
 
 fn named(common_name: &str, organisation: Option<&str>) -> DistinguishedName {

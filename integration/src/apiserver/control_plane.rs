@@ -13,7 +13,7 @@ use super::arguments;
 use super::audit::{self, AuditEntry};
 use super::certificates::Certificates;
 use super::error::{Error, system};
-use super::folder::Folder;
+use super::folder::{Folder, write_private};
 use super::port::HeldPort;
 use super::process::Process;
 use super::programs::say;
@@ -81,8 +81,8 @@ impl ControlPlane {
         say("starting etcd and kube-apiserver ...");
         let folder = Folder::make()?;
         let port = HeldPort::take(options.listen).map_err(system("hold a port for kube-apiserver"))?;
-        let certificates = Certificates::make(&[options.listen, options.advertise])?;
-        write_files(&folder, &certificates)?;
+        let certificates = Certificates::make(&[options.listen, options.advertise], &[])?;
+        write_files(folder.path(), &certificates)?;
         let access = Access::new(port.address(), &certificates, &options.programs, &folder)?;
         let mut plane = Self { api_server: None, etcd: None, access, options, port, folder };
         plane.etcd = Some(plane.spawn_etcd()?);
@@ -216,7 +216,8 @@ impl ControlPlane {
     }
 }
 
-fn write_files(folder: &Folder, certificates: &Certificates) -> Result<(), Error> {
+/// Writes what etcd and the API server read, into the folder that they run in.
+pub(super) fn write_files(folder: &Path, certificates: &Certificates) -> Result<(), Error> {
     for (name, content) in [
         (arguments::CA_FILE, certificates.authority.as_str()),
         (arguments::SERVER_CERTIFICATE_FILE, &certificates.server.certificate),
@@ -225,7 +226,7 @@ fn write_files(folder: &Folder, certificates: &Certificates) -> Result<(), Error
         (arguments::TOKEN_PUBLIC_KEY_FILE, &certificates.token_public_key),
         (arguments::AUDIT_POLICY, arguments::AUDIT_POLICY_TEXT),
     ] {
-        folder.write(name, content)?;
+        write_private(&folder.join(name), content)?;
     }
     Ok(())
 }

@@ -52,17 +52,8 @@ impl Folder {
 
     /// Writes a file that only its owner may read.
     pub(super) fn write(&self, name: &str, content: &str) -> Result<PathBuf, Error> {
-        use std::io::Write;
-        use std::os::unix::fs::OpenOptionsExt;
         let path = self.path.join(name);
-        fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(content.as_bytes()))
-            .map_err(system(format!("write {}", path.display())))?;
+        write_private(&path, content)?;
         Ok(path)
     }
 }
@@ -73,6 +64,20 @@ impl Drop for Folder {
         // Nobody to tell if it was killed.
         self.guard.wait().ok();
     }
+}
+
+/// Writes a file that only its owner may read.
+pub(super) fn write_private(path: &Path, content: &str) -> Result<(), Error> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(content.as_bytes()))
+        .map_err(system(format!("write {}", path.display())))
 }
 
 /// The hidden verb `remove-after`: waits for the end of standard input, then removes the folder.

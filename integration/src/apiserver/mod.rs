@@ -28,6 +28,7 @@
 mod access;
 mod arguments;
 mod audit;
+mod bare;
 mod certificates;
 mod control_plane;
 mod error;
@@ -38,12 +39,16 @@ mod programs;
 mod readiness;
 mod webhooks;
 
+pub(crate) use self::access::client as client_of;
 pub use self::access::service_account_user;
+pub(crate) use self::arguments::{CA_FILE, TOKEN_KEY_FILE, api_server, etcd};
 pub use self::audit::AuditEntry;
+pub(crate) use self::bare::{ADMINISTRATOR, kubeconfig, prepare};
+pub(crate) use self::certificates::Identity;
 pub use self::control_plane::{ControlPlane, Options};
 pub use self::error::Error;
 pub(crate) use self::folder::remove_after_stdin;
 pub use self::process::Process;
 pub(crate) use self::process::become_tethered;
-pub use self::programs::{available, helm};
+pub use self::programs::{available, cluster_programs, helm};
 pub use self::webhooks::{call_conversion_at, call_webhooks_at, loopback_service};

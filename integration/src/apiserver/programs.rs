@@ -19,6 +19,15 @@ pub fn available() -> Result<Option<PathBuf>, Error> {
     get(&[], "no API server")
 }
 
+/// The folder that has, beside those, `kubelet`, `kube-proxy`, `kube-controller-manager` and `kube-scheduler`, in the
+/// same way.
+///
+/// # Errors
+/// [`Error::Programs`] when the build fails: that is no reason to skip.
+pub fn cluster_programs() -> Result<Option<PathBuf>, Error> {
+    get(&["cluster"], "no cluster")
+}
+
 /// The program `helm`, in the same way.
 ///
 /// # Errors

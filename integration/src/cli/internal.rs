@@ -8,6 +8,7 @@ use clap::Subcommand;
 
 use super::answers::{self, AskHere};
 use super::probe::{self, ProbeArguments};
+use crate::cluster::{self, Machine};
 use crate::error::Error;
 use crate::namespaces::{self, Orphaned};
 use crate::{apiserver, backend, requirements, supervisor};
@@ -69,6 +70,18 @@ pub(super) enum Internal {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Make the namespaces of a cluster's node and hold them.
+    #[command(hide = true)]
+    Machine(Machine),
+    /// Be pid 1 of a cluster's node.
+    #[command(hide = true)]
+    FirstProcess(Machine),
+    /// Hold the namespaces of a pod.
+    #[command(hide = true)]
+    HoldPod,
+    /// Remove the control groups of a cluster when standard input ends.
+    #[command(hide = true)]
+    RemoveCgroups { name: String },
     /// Remove a temporary folder of ours when standard input ends.
     #[command(hide = true)]
     RemoveAfter { folder: PathBuf },
@@ -90,6 +103,10 @@ impl Internal {
             Self::AskHere(arguments) => answers::ask_here(&arguments),
             Self::WatchHere { v6 } => answers::watch_here(v6),
             Self::Tethered { parent, command } => apiserver::become_tethered(parent, &command),
+            Self::Machine(machine) => cluster::hold(&machine),
+            Self::FirstProcess(machine) => cluster::be_first_process(&machine),
+            Self::HoldPod => backend::hold_pod(),
+            Self::RemoveCgroups { name } => cluster::remove_after_stdin(&name),
             Self::RemoveAfter { folder } => apiserver::remove_after_stdin(&folder),
         }
     }

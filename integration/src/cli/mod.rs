@@ -2,6 +2,7 @@
 
 mod answers;
 mod chaos;
+mod cluster;
 mod faults;
 mod internal;
 mod probe;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::answers::AnswersArguments;
 use self::chaos::ChaosArguments;
+use self::cluster::ClusterVerb;
 use self::faults::FaultVerb;
 use self::internal::Internal;
 use self::probe::ProbeArguments;
@@ -26,13 +28,16 @@ use crate::layout::{Family, MAX_NODES, MAX_SERVICES};
 use crate::output::Form;
 use crate::tour::Part;
 
+/// Name of a lab that is given none.
+const DEFAULT_NAME: &str = "lab";
+
 /// Nodes, a client and a gateway as network namespaces, with real ferrolb processes in them.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version, max_term_width = 120)]
 struct Cli {
-    /// Name of the lab; labs with different names run side by side.
-    #[arg(long, global = true, env = "FERROLB_LAB", default_value = "lab", value_parser = lab_name)]
-    name: String,
+    /// Name of the lab; labs with different names run side by side. Default: `lab`, and `cluster` for a cluster.
+    #[arg(long, global = true, env = "FERROLB_LAB", value_parser = lab_name)]
+    name: Option<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -126,6 +131,12 @@ enum Verb {
         #[arg(long)]
         short: bool,
     },
+    /// A real Kubernetes cluster in namespaces: kubelets, containers, kube-proxy. The other verbs (exec, probe, logs,
+    /// partition, ...) work there, too, with `--name`.
+    Cluster {
+        #[command(subcommand)]
+        verb: ClusterVerb,
+    },
     /// Say what this machine lacks to run a lab.
     Check,
     #[command(flatten)]
@@ -211,7 +222,8 @@ struct ApiBenchArguments {
 /// The program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match verbs::run(&cli.name, cli.verb) {
+    let default = if matches!(cli.verb, Verb::Cluster { .. }) { cluster::DEFAULT_NAME } else { DEFAULT_NAME };
+    match verbs::run(cli.name.as_deref().unwrap_or(default), cli.verb) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&error);
@@ -259,7 +271,7 @@ mod tests {
     #[test]
     fn a_command_for_exec_keeps_its_own_flags() {
         let cli = Cli::parse_from(["lab", "exec", "client", "curl", "--name", "x", "-s", "http://10.10.52.0"]);
-        assert_eq!(cli.name, "lab");
+        assert_eq!(cli.name, None);
         assert!(
             matches!(cli.verb, Verb::Exec { command, .. } if command == ["curl", "--name", "x", "-s", "http://10.10.52.0"])
         );
@@ -268,7 +280,7 @@ mod tests {
     #[test]
     fn the_name_may_stand_before_and_after_the_verb() {
         for line in [["lab", "--name", "two", "down"], ["lab", "down", "--name", "two"]] {
-            assert_eq!(Cli::parse_from(line).name, "two");
+            assert_eq!(Cli::parse_from(line).name.as_deref(), Some("two"));
         }
         for wrong in ["", "-x", "Ä", "a b", "a/b"] {
             assert!(lab_name(wrong).is_err(), "{wrong}");

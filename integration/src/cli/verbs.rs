@@ -5,7 +5,8 @@ use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use super::{
-    ApiBenchArguments, BenchArguments, UpArguments, Verb, answers, chaos, faults, probe::ProbeArguments, status,
+    ApiBenchArguments, BenchArguments, UpArguments, Verb, answers, chaos, cluster, faults, probe::ProbeArguments,
+    status,
 };
 use crate::apibench::{self, ApiBenchOptions};
 use crate::apiserver;
@@ -42,6 +43,7 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
         Verb::Chaos(arguments) => return chaos::run(&arguments),
         Verb::Apibench(arguments) => return Ok(u8::from(!apibench::apibench(&options(arguments))?)),
         Verb::Churn { seed, short } => return churn(seed, short),
+        Verb::Cluster { verb } => return cluster::run(name, verb),
         Verb::Check => return check(),
         Verb::Internal(internal) => return internal.run(),
     }
@@ -70,6 +72,7 @@ fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
         with_daemons: !arguments.no_daemons,
         binaries: arguments.binaries.clone(),
         audience: if arguments.managed { Audience::Program } else { Audience::Person },
+        cluster: None,
     })
 }
 
@@ -94,7 +97,7 @@ fn apply(lab: &Lab, file: &Path, called: Option<String>) -> Result<(), Error> {
     lab.apply(&name, &read(file)?)
 }
 
-fn exec(name: &str, place: &str, command: &[String]) -> Result<u8, Error> {
+pub(super) fn exec(name: &str, place: &str, command: &[String]) -> Result<u8, Error> {
     let lab = Lab::attach(name)?;
     if place != SWITCH && lab.layout().host(place).is_none() {
         let places: Vec<&str> = lab.layout().hosts().iter().map(|host| host.name.as_str()).collect();

@@ -20,9 +20,10 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use self::report::Report;
+use self::report::{Kind, Report};
 use crate::apiserver;
 use crate::binaries::{self, Binaries};
+use crate::cluster::{self, ProxyMode};
 use crate::error::{Error, chain, system};
 use crate::lab::Api;
 use crate::layout::Family;
@@ -60,6 +61,16 @@ pub(crate) struct UpOptions {
     /// Folder of the daemons' binaries, when not that of `lab`.
     pub(crate) binaries: Option<PathBuf>,
     pub(crate) audience: Audience,
+    /// A whole Kubernetes on the hosts, in the place of daemons.
+    pub(crate) cluster: Option<ClusterUp>,
+}
+
+/// What more is asked for where a cluster is.
+#[derive(Debug)]
+pub(crate) struct ClusterUp {
+    pub(crate) proxy: ProxyMode,
+    /// An archive with the image, when it is not to be made of the binaries.
+    pub(crate) image: Option<PathBuf>,
 }
 
 /// The address of a lab's control socket: abstract, so it leaves no file; one namespace of names per user.
@@ -71,7 +82,7 @@ pub(crate) fn control_address(name: &str) -> io::Result<SocketAddr> {
 pub(crate) fn up(options: &UpOptions) -> Result<u8, Error> {
     match (make_and_hold(options), options.audience) {
         (Err(error), Audience::Program) => {
-            Report::new(Audience::Program, &options.name).event(&Event::Failed { reason: chain(&error) })?;
+            Report::new(Audience::Program, Kind::Lab, &options.name).event(&Event::Failed { reason: chain(&error) })?;
             Ok(1)
         }
         (result, _) => result,
@@ -79,7 +90,8 @@ pub(crate) fn up(options: &UpOptions) -> Result<u8, Error> {
 }
 
 fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
-    if let Some(missing) = missing_requirements().into_iter().next() {
+    let missing = if options.cluster.is_some() { cluster::missing_requirements() } else { missing_requirements() };
+    if let Some(missing) = missing.into_iter().next() {
         return Err(missing.into());
     }
     let lab = binaries::lab()?;
@@ -97,6 +109,10 @@ fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
         Api::Directory => None,
         Api::Kube => Some(apiserver::available()?.ok_or(Missing::Kubernetes)?),
     };
+    let cluster = options.cluster.as_ref().map(|wanted| cluster_setup(&options.name, wanted, folder)).transpose()?;
+    cluster::sweep(&options.name);
+    // Dropped last: it waits until the control groups are gone.
+    let _guard = cluster.as_ref().map(|cluster| cluster::Guard::start(&cluster.cgroup)).transpose()?;
     let setup = Setup {
         name: options.name.clone(),
         nodes: options.nodes,
@@ -106,6 +122,7 @@ fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
         speaker_flags: options.speaker_flags.clone(),
         values: options.values.clone(),
         kubernetes,
+        cluster,
         lab: lab.clone(),
         binaries,
         holder_pid: std::process::id(),
@@ -117,9 +134,23 @@ fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
     runtime.block_on(hold(listener, lab, setup, options.audience))
 }
 
+fn cluster_setup(name: &str, wanted: &ClusterUp, folder: &Path) -> Result<cluster::Setup, Error> {
+    let image =
+        wanted.image.as_ref().map(|image| image.canonicalize().map_err(system(format!("find {}", image.display()))));
+    Ok(cluster::Setup {
+        programs: apiserver::cluster_programs()?.ok_or(Missing::Cluster)?,
+        helm: apiserver::helm()?.ok_or(Missing::Cluster)?,
+        proxy: wanted.proxy,
+        cgroup: cluster::unique_name(name),
+        image: image.transpose()?,
+        binaries: Binaries::in_folder(folder)?,
+    })
+}
+
 async fn hold(listener: UnixListener, lab: PathBuf, setup: Setup, audience: Audience) -> Result<u8, Error> {
     let mut orders = Orders::new(audience)?;
-    let mut report = Report::new(audience, &setup.name);
+    let kind = if setup.cluster.is_some() { Kind::Cluster } else { Kind::Lab };
+    let mut report = Report::new(audience, kind, &setup.name);
     report.event(&Event::Progress { text: "making namespaces".to_owned() })?;
     let (mut cradle, stream) = start_cradle(listener, &lab)?;
     let (reader, mut writer) = stream.into_split();

@@ -15,6 +15,7 @@ use super::error::{Error, file};
 use super::{NAMES, PROGRAMS};
 
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const BARE_LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
@@ -38,6 +39,8 @@ pub enum Compression {
     Small,
     /// For images of a test, which stay on this machine.
     Fast,
+    /// For large images of a test: the layer is as it is.
+    None,
 }
 
 /// What an image runs on, in the words of OCI.
@@ -64,6 +67,8 @@ pub struct Contents {
     pub labels: BTreeMap<String, String>,
     /// How much time the size is worth.
     pub compression: Compression,
+    /// What a container runs that says nothing else.
+    pub command: Vec<String>,
 }
 
 /// What came of it.
@@ -117,6 +122,7 @@ impl Contents {
             created: 0,
             labels: BTreeMap::new(),
             compression: Compression::default(),
+            command: vec![format!("/{PROGRAMS}/ferrolb"), "--help".to_owned()],
         }
     }
 }
@@ -127,15 +133,16 @@ impl Contents {
 /// A program cannot be read, or a path or time is none.
 pub fn archive(contents: &Contents) -> Result<Written, Error> {
     let (layer, size) = layer(contents)?;
-    let compressed = compress(&layer, contents.compression);
+    let digest_of_layer = sha256(&layer);
+    let (kind_of_layer, compressed) = compress(layer, contents.compression);
     let created = timestamp(contents.created)?;
-    let config = to_bytes(&config(contents, &created, &sha256(&layer)));
+    let config = to_bytes(&config(contents, &created, &digest_of_layer));
     let described = |kind: &str, blob: &[u8]| json!({ "mediaType": kind, "digest": sha256(blob), "size": blob.len() });
     let manifest = to_bytes(&json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": described(CONFIG_TYPE, &config),
-        "layers": [described(LAYER_TYPE, &compressed)],
+        "layers": [described(kind_of_layer, &compressed)],
         "annotations": contents.labels,
     }));
     let digest = sha256(&manifest);
@@ -197,7 +204,7 @@ fn config(contents: &Contents, created: &str, layer: &str) -> Value {
             json!({
                 "User": USER,
                 "Env": [format!("PATH=/{PROGRAMS}")],
-                "Cmd": [format!("/{PROGRAMS}/ferrolb"), "--help"],
+                "Cmd": contents.command,
                 "Labels": contents.labels,
             }),
         ),
@@ -245,15 +252,16 @@ fn timestamp(seconds: i64) -> Result<String, Error> {
     Ok(time.to_string())
 }
 
-/// In memory, so nothing can fail.
-fn compress(bytes: &[u8], compression: Compression) -> Vec<u8> {
+/// The layer, and of what type it is then. In memory, so nothing can fail.
+fn compress(bytes: Vec<u8>, compression: Compression) -> (&'static str, Vec<u8>) {
     let level = match compression {
         Compression::Small => flate2::Compression::best(),
         Compression::Fast => flate2::Compression::fast(),
+        Compression::None => return (BARE_LAYER_TYPE, bytes),
     };
     // Neither a name nor a time nor the system that it was made on is told.
     let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), level);
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap_or_default()
+    (LAYER_TYPE, encoder.write_all(&bytes).and_then(|()| encoder.finish()).unwrap_or_default())
 }
 
 /// A tar archive whose files are of one owner and time.

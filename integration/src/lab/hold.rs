@@ -107,12 +107,10 @@ impl Default for Options {
     }
 }
 
-impl Options {
-    /// A name that no other lab of this machine's user has.
-    fn unique_name() -> String {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        format!("lab-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-    }
+/// A name that no other lab of this machine's user has.
+pub(super) fn unique_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("lab-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 // === impl Holder ===
@@ -120,11 +118,20 @@ impl Options {
 impl Holder {
     /// Starts `lab up` and waits until the lab is ready.
     pub(super) fn start(options: Options) -> Result<(String, Self, Layout), Error> {
-        let lab = binaries::lab()?;
-        let echo = options.echo;
-        let name = options.name.clone().unwrap_or_else(Options::unique_name);
-        let mut command = up(lab, &name, &options);
-        let values = options.values;
+        let name = options.name.clone().unwrap_or_else(unique_name);
+        let mut command = up(binaries::lab()?, &name, &options);
+        let Options { values, echo, .. } = options;
+        let (holder, layout) = Self::start_command(&mut command, values, echo)?;
+        Ok((name, holder, layout))
+    }
+
+    /// The same with a command line that was made elsewhere.
+    pub(super) fn start_command(
+        command: &mut Command,
+        values: Option<String>,
+        echo: bool,
+    ) -> Result<(Self, Layout), Error> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().map_err(system("start `lab up`"))?;
         let mut stdin = process.stdin.take();
         let stdout = process.stdout.take();
@@ -137,7 +144,7 @@ impl Holder {
         let mut lines = BufReader::new(stdout.ok_or_else(|| Error::Ended { reason: "it has no output".to_owned() })?);
         let layout = holder.await_ready(&mut lines, echo)?;
         holder.listen(lines, echo)?;
-        Ok((name, holder, layout))
+        Ok((holder, layout))
     }
 
     /// Closes the lab's standard input and waits until it is gone.
@@ -216,7 +223,6 @@ fn up(lab: PathBuf, name: &str, options: &Options) -> Command {
     if let Some(folder) = &options.binaries {
         command.arg("--binaries").arg(folder);
     }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command
 }
 

@@ -50,6 +50,15 @@ impl Lab {
         Ok(Self { name, layout, holder: Some(holder) })
     }
 
+    /// Starts a lab that has more than daemons: `more` are the arguments of `lab --name NAME`, managed.
+    pub(crate) fn up_with(more: &[String], echo: bool) -> Result<Self, Error> {
+        let name = hold::unique_name();
+        let mut command = Command::new(binaries::lab()?);
+        command.args(["--name", &name]).args(more);
+        let (holder, layout) = Holder::start_command(&mut command, None, echo)?;
+        Ok(Self { name, layout, holder: Some(holder) })
+    }
+
     /// The lab of that name, which somebody else holds (`cargo lab up`); dropping the handle leaves it alone.
     ///
     /// # Errors

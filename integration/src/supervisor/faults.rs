@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::cables::Cables;
 use super::processes::Phase;
-use super::{Supervisor, daemons, defaults, topology};
+use super::{Supervisor, daemons, defaults, kubernetes, topology};
 use crate::clock;
 use crate::error::Error;
 use crate::layout::{Host, INTERFACE, Mac, SWITCH};
@@ -55,7 +55,7 @@ impl Supervisor {
     /// nothing of the dying processes (a TCP reset, a farewell) gets out.
     pub(super) async fn kill_node(&self, node: &str) -> Result<(), Error> {
         let _one_at_a_time = self.one_fault.lock().await;
-        self.node(node)?;
+        self.machine(node)?;
         self.plug(node, Carrier::Down).await?;
         self.processes.kill_all_in(node).await?;
         self.events.fault(format!("{node} crashed: link down, processes killed")).await;
@@ -66,7 +66,7 @@ impl Supervisor {
     /// interface keeps name and hardware address.
     pub(super) async fn heal_node(&self, node: &str) -> Result<(), Error> {
         let _one_at_a_time = self.one_fault.lock().await;
-        let host = self.node(node)?;
+        let host = self.machine(node)?;
         self.mend(&[host]).await?;
         self.events.fault(format!("{node} is back: link up, processes run")).await;
         Ok(())
@@ -215,6 +215,7 @@ impl Supervisor {
     /// Cordons a node and taints it with NoExecute, or takes both back.
     pub(super) async fn drain(&self, node: &str, drained: bool) -> Result<(), Error> {
         let _one_at_a_time = self.one_fault.lock().await;
+        self.needs_own_objects()?;
         self.node(node)?;
         let mut wanted = self.made.lock().drained.clone();
         let changed = if drained { wanted.insert(node.to_owned()) } else { wanted.remove(node) };
@@ -288,6 +289,11 @@ impl Supervisor {
 
     fn node(&self, name: &str) -> Result<&Host, Error> {
         self.layout.node(name).ok_or_else(|| Error::Refused { reason: format!("there is no node {name}") })
+    }
+
+    /// A node; in a cluster also the host of the control plane.
+    fn machine(&self, name: &str) -> Result<&Host, Error> {
+        if self.setup.cluster.is_some() && name == kubernetes::CONTROL { self.host(name) } else { self.node(name) }
     }
 
     fn host(&self, name: &str) -> Result<&Host, Error> {

@@ -12,6 +12,7 @@ mod defaults;
 mod events;
 mod faults;
 mod ground;
+mod kubernetes;
 mod manifests;
 mod neighbours;
 mod processes;
@@ -120,11 +121,16 @@ async fn holder_gone(mut stream: BufReader<OwnedReadHalf>) {
 }
 
 async fn run(setup: Setup, init_pid: u32, listener: UnixListener, events: Arc<Events>) -> Result<(), Error> {
-    let layout = Layout::new(setup.nodes, setup.family);
+    let layout = match &setup.cluster {
+        None => Layout::new(setup.nodes, setup.family),
+        Some(_) => Layout::for_cluster(setup.nodes, setup.family),
+    };
     let runner = Runner::new(&setup.lab);
     let ground = build(&setup, &layout, &runner, &events).await?;
     let objects = Arc::<Mutex<Objects>>::default();
-    let proxy = Proxy::new(runner.clone(), Arc::clone(&events), layout.clone(), ground.source(), Arc::clone(&objects));
+    // In a cluster the rules are kube-proxy's own.
+    let served = if setup.cluster.is_some() { Layout::new(0, setup.family) } else { layout.clone() };
+    let proxy = Proxy::new(runner.clone(), Arc::clone(&events), served, ground.source(), Arc::clone(&objects));
     let supervisor = Arc::new(Supervisor {
         processes: Processes::new(runner.clone(), Arc::clone(&events)),
         ground,
@@ -152,9 +158,12 @@ async fn run(setup: Setup, init_pid: u32, listener: UnixListener, events: Arc<Ev
 /// The network, the API server where one is wanted, and the objects that a lab starts with.
 async fn build(setup: &Setup, layout: &Layout, runner: &Runner, events: &Events) -> Result<Ground, Error> {
     events.progress(&format!("connecting {} nodes, a gateway and a client", setup.nodes)).await;
-    let uplink = if setup.kubernetes.is_some() { Uplink::ApiServer } else { Uplink::None };
+    let uplink = if setup.kubernetes.is_some() || setup.cluster.is_some() { Uplink::ApiServer } else { Uplink::None };
     topology::build(runner, layout, uplink).await?;
     let manifests = Manifests::new(Path::new(SOURCE_FOLDER));
+    if let Some(kubernetes) = &setup.cluster {
+        return Ok(Ground::Cluster(Box::new(kubernetes::prepare(kubernetes, layout, manifests).await?)));
+    }
     let ground = match &setup.kubernetes {
         None => Ground::Directory(manifests),
         Some(programs) => {
@@ -216,6 +225,11 @@ async fn converse(supervisor: Arc<Supervisor>, stream: UnixStream) {
 impl Supervisor {
     /// Starts the processes and says that the lab is up; never returns when that works.
     async fn start_everything(&self) -> Result<(), Error> {
+        if let Some(kubernetes) = &self.setup.cluster {
+            self.start_kubernetes(kubernetes).await?;
+            self.events.emit(Event::Ready { layout: self.layout.clone() }).await;
+            return std::future::pending().await;
+        }
         self.events.progress("starting processes").await;
         let backends = daemons::backends(&self.setup.lab, &self.layout);
         let origin = self.ground.origin().await?;
@@ -276,6 +290,7 @@ impl Supervisor {
 
     /// Moves the endpoints of the services that the lab started with, and waits until every node's rules say so.
     async fn endpoints_on(&self, nodes: &[String]) -> Result<(), Error> {
+        self.needs_own_objects()?;
         let names: Vec<&str> = nodes.iter().map(String::as_str).collect();
         let (name, text) = defaults::endpoints_on(&self.layout, self.setup.services, &names)?;
         self.ground.apply(name, &text).await?;
@@ -290,9 +305,21 @@ impl Supervisor {
         waited.map(drop).map_err(|_elapsed| Error::TimedOut { what: what(), after: RULES_DEADLINE })
     }
 
+    /// Refuses what only a lab can do whose Nodes and endpoints are its own manifests.
+    fn needs_own_objects(&self) -> Result<(), Error> {
+        match self.setup.cluster {
+            None => Ok(()),
+            Some(_) => Err(Error::Refused { reason: "in a cluster that is done by kubectl".to_owned() }),
+        }
+    }
+
     /// What a process wrote; none when there is no such process.
     fn log(&self, process: &str) -> Result<Option<String>, Error> {
-        if self.ground.cluster().is_some() && Cluster::runs(process) {
+        let elsewhere = match &self.setup.cluster {
+            Some(_) => kubernetes::has_log(process, &self.layout),
+            None => self.ground.cluster().is_some_and(|cluster| cluster.runs(process)),
+        };
+        if elsewhere {
             return processes::read_log(process).map(Some);
         }
         self.processes.log(process)

@@ -71,7 +71,8 @@ pub(super) fn host_script(host: &Host, layout: &Layout, interface: &str) -> Stri
             writeln!(script, "{} via {gateway}", route(*gateway, "default")).ok();
         }
     }
-    if host.kind == HostKind::Node {
+    // The control plane calls webhooks, which are pods.
+    if matches!(host.kind, HostKind::Node | HostKind::Control) {
         for other in layout.nodes() {
             let Some(pod) = &other.pod else { continue };
             if other.name == host.name {

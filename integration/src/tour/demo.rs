@@ -156,14 +156,14 @@ fn reach(screen: &mut Screen, lab: &Lab, vip: IpAddr, owner: &str) -> Result<(),
 }
 
 /// The node that the client sends frames for `vip` to.
-fn client_sends_to(lab: &Lab, vip: IpAddr) -> Result<String, Error> {
+pub(super) fn client_sends_to(lab: &Lab, vip: IpAddr) -> Result<String, Error> {
     let mac = lab.client_arp(vip)?;
     let host = mac.and_then(|mac| lab.layout().by_mac(mac));
     Ok(host.map_or_else(|| "nobody".to_owned(), |host| host.name.clone()))
 }
 
 /// Probes while `fault` is done and until all is well again, with a live count.
-fn watched(
+pub(super) fn watched(
     screen: &Screen,
     lab: &Lab,
     vip: IpAddr,

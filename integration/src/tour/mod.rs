@@ -1,11 +1,13 @@
 //! What people run to see ferrolb at work: the demo, and the bench that measures what the demo shows.
 
 mod bench;
+mod cluster;
 mod demo;
 mod keepalived;
 mod screen;
 
 pub(crate) use bench::{BenchOptions, Part, bench};
+pub(crate) use cluster::demo as cluster_demo;
 pub(crate) use demo::demo;
 
 use std::net::{IpAddr, SocketAddr};

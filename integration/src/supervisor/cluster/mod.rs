@@ -7,7 +7,7 @@
 
 mod documents;
 mod events;
-mod requests;
+pub(super) mod requests;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -45,11 +45,19 @@ const ESTABLISHED: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(super) struct Cluster {
-    plane: ControlPlane,
+    plane: Plane,
     client: Client,
     record: Manifests,
     /// One manifest at a time: what is pruned follows from what was applied before.
     turn: tokio::sync::Mutex<()>,
+}
+
+/// The processes of the API server.
+enum Plane {
+    /// Its own: at the switch.
+    Own(Box<ControlPlane>),
+    /// Those of a whole Kubernetes, at this address.
+    Elsewhere(SocketAddr),
 }
 
 // === impl Cluster ===
@@ -69,15 +77,23 @@ impl Cluster {
         }
         let plane = ControlPlane::start(options).await?;
         let client = plane.client().await?;
-        let cluster = Self { plane, client, record, turn: tokio::sync::Mutex::default() };
-        cluster.link(programs)?;
+        link(&plane, programs)?;
+        let cluster = Self { plane: Plane::Own(Box::new(plane)), client, record, turn: tokio::sync::Mutex::default() };
         cluster.install().await?;
         Ok(cluster)
     }
 
+    /// An API server whose processes somebody else starts. Nothing is installed there.
+    pub(super) fn elsewhere(address: SocketAddr, client: Client, record: Manifests) -> Self {
+        Self { plane: Plane::Elsewhere(address), client, record, turn: tokio::sync::Mutex::default() }
+    }
+
     /// Where it listens.
     pub(super) fn address(&self) -> SocketAddr {
-        self.plane.address()
+        match &self.plane {
+            Plane::Own(plane) => plane.address(),
+            Plane::Elsewhere(address) => *address,
+        }
     }
 
     /// A client who may do everything.
@@ -136,29 +152,13 @@ impl Cluster {
     }
 
     /// Whether `process` is one that runs here and not among the lab's own.
-    pub(super) fn runs(process: &str) -> bool {
-        PROGRAMS.contains(&process)
+    pub(super) fn runs(&self, process: &str) -> bool {
+        matches!(self.plane, Plane::Own(_)) && PROGRAMS.contains(&process)
     }
 
     /// Writes events down as they come, where `lab events` looks for them. Ends only with an error.
     pub(super) async fn follow_events(&self) -> Result<std::convert::Infallible, Error> {
         events::follow(&self.client, &self.record).await
-    }
-
-    /// Stable names for what `lab kubectl` and `lab logs --follow` need.
-    fn link(&self, programs: &Path) -> Result<(), Error> {
-        let logs = PROGRAMS.map(|name| {
-            let file = format!("{name}.log");
-            (self.plane.folder().join(&file), Path::new(LOG_FOLDER).join(file))
-        });
-        let tools = [
-            (programs.join("kubectl"), PathBuf::from(KUBECTL)),
-            (self.plane.admin_kubeconfig().to_owned(), PathBuf::from(KUBECONFIG)),
-        ];
-        for (target, name) in tools.into_iter().chain(logs) {
-            symlink(target, &name).map_err(system(format!("make {}", name.display())))?;
-        }
-        Ok(())
     }
 
     async fn install(&self) -> Result<(), Error> {
@@ -185,7 +185,26 @@ impl Cluster {
     }
 
     async fn kubeconfig_of(&self, service_account: &str) -> Result<PathBuf, Error> {
-        let token = self.plane.token_for(DEFAULT_NAMESPACE, service_account).await?;
-        Ok(self.plane.kubeconfig_with_token(&token)?)
+        let Plane::Own(plane) = &self.plane else {
+            return Err(Error::Refused { reason: "the daemons run in pods".to_owned() });
+        };
+        let token = plane.token_for(DEFAULT_NAMESPACE, service_account).await?;
+        Ok(plane.kubeconfig_with_token(&token)?)
     }
+}
+
+/// Stable names for what `lab kubectl` and `lab logs --follow` need.
+fn link(plane: &ControlPlane, programs: &Path) -> Result<(), Error> {
+    let logs = PROGRAMS.map(|name| {
+        let file = format!("{name}.log");
+        (plane.folder().join(&file), Path::new(LOG_FOLDER).join(file))
+    });
+    let tools = [
+        (programs.join("kubectl"), PathBuf::from(KUBECTL)),
+        (plane.admin_kubeconfig().to_owned(), PathBuf::from(KUBECONFIG)),
+    ];
+    for (target, name) in tools.into_iter().chain(logs) {
+        symlink(target, &name).map_err(system(format!("make {}", name.display())))?;
+    }
+    Ok(())
 }

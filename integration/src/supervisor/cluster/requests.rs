@@ -20,7 +20,7 @@ const NOT_FOUND: u16 = 404;
 
 /// Server-side apply, strict about fields that nobody knows. Status is what daemons write and is left out, but for a
 /// Node: its status is a kubelet's, and here is none.
-pub(super) async fn apply(client: &Client, object: &Value) -> Result<(), Error> {
+pub(in super::super) async fn apply(client: &Client, object: &Value) -> Result<(), Error> {
     let (api, identity) = api_of(client, object).await?;
     let mut body = object.clone();
     if let Some(metadata) = body.pointer_mut("/metadata").and_then(Value::as_object_mut) {

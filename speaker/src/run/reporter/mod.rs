@@ -55,6 +55,8 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Reporter {
     node: String,
+    /// Where status objects are.
+    namespace: Arc<str>,
     queue: Queue,
     /// What is announced from here.
     wanted: ToldOf,
@@ -85,6 +87,7 @@ impl Reporter {
     pub(super) fn new(node: &str, writer: Writer, place: Place, tasks: &TaskTracker, now: Instant) -> Self {
         Self {
             node: node.to_owned(),
+            namespace: Arc::default(),
             queue: Queue::new(node, writer, tasks),
             wanted: BTreeMap::new(),
             shown: BTreeMap::new(),
@@ -124,7 +127,7 @@ impl Reporter {
                 if self.wanted.contains_key(&service) {
                     self.shown.remove(&service);
                 } else {
-                    let namespace = self.state_namespace();
+                    let namespace = Arc::clone(&self.namespace);
                     self.shown.insert(service, Arc::new(Told { namespace, ..Told::default() }));
                 }
             }
@@ -219,7 +222,10 @@ impl Reporter {
     /// Tells what is newly announced from here and what no longer.
     pub(super) fn plan(&mut self, now: Instant, plan: &NodePlan, namespace: &str, ports: &[Port]) {
         let before = std::mem::take(&mut self.wanted);
-        for (service, told) in wanted(plan, namespace) {
+        if *self.namespace != *namespace {
+            self.namespace = namespace.into();
+        }
+        for (service, told) in wanted(plan, &self.namespace) {
             // What has not changed is kept, and shared with what was told of it.
             let same = before.get(&service).filter(|before| ***before == told).map(Arc::clone);
             self.wanted.insert(service, same.unwrap_or_else(|| Arc::new(told)));
@@ -284,11 +290,6 @@ impl Reporter {
         self.retry_at = self.retry_at.into_iter().chain(again).chain(later).min();
     }
 
-    fn state_namespace(&self) -> Arc<str> {
-        let any = self.wanted.values().chain(self.shown.values()).next();
-        any.map(|told| Arc::clone(&told.namespace)).unwrap_or_default()
-    }
-
     fn announce_failed(&self, service: &ObjectKey, allowed: &Interfaces, ports: &[Port]) {
         let known: Vec<&str> = ports.iter().filter(|port| port.usable.is_ok()).map(|port| port.name.as_str()).collect();
         let named = match allowed {
@@ -327,13 +328,12 @@ impl Reporter {
 }
 
 /// What is to be told of a plan.
-fn wanted(plan: &NodePlan, namespace: &str) -> BTreeMap<ObjectKey, Told> {
-    let namespace: Arc<str> = namespace.into();
+fn wanted(plan: &NodePlan, namespace: &Arc<str>) -> BTreeMap<ObjectKey, Told> {
     let mut wanted: BTreeMap<ObjectKey, Told> = BTreeMap::new();
     for announcement in &plan.l2 {
         for service in &announcement.services {
             let told = wanted.entry(service.clone()).or_insert_with(|| Told {
-                namespace: Arc::clone(&namespace),
+                namespace: Arc::clone(namespace),
                 interfaces: match &announcement.interfaces {
                     Interfaces::All => Vec::new(),
                     Interfaces::Named(names) => names.iter().cloned().collect(),

@@ -110,6 +110,26 @@ async fn a_status_that_could_not_be_written_is_written_later() {
 }
 
 #[tokio::test]
+async fn a_status_that_could_not_be_removed_is_removed_later_although_nothing_else_is_announced() {
+    let mut desk = Desk::new();
+    let (status, aside) = (desk.folder.path().join("status"), desk.folder.path().join("aside"));
+    desk.announce(&["192.0.2.1"]);
+    while !has_status(desk.folder.path()) || !desk.reporter.queue.is_idle() {
+        tokio::task::yield_now().await;
+    }
+    fs::rename(&status, &aside).unwrap();
+    fs::write(&status, "no folder").unwrap();
+    desk.announce(&[]);
+    while desk.reporter.lost() == 0 {
+        tokio::task::yield_now().await;
+    }
+    fs::remove_file(&status).unwrap();
+    fs::rename(&aside, &status).unwrap();
+    desk.rest();
+    assert!(!desk.end().await.1);
+}
+
+#[tokio::test]
 async fn a_service_that_no_interface_can_announce_is_told_of_once() {
     let mut desk = Desk::new();
     let failed = [(ObjectKey::new("default", "web"), Interfaces::Named(["eth9".to_owned()].into()))];

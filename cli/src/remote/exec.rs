@@ -1,7 +1,9 @@
 //! Runs `ferrolb` in a speaker's pod through `pods/exec`, within bounds of time and size.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures::future::{Either, join, select};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::Client;
@@ -9,7 +11,7 @@ use kube::api::{Api, AttachParams};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::pods::{Speaker, told};
+use super::pods::{Speaker, chain, told};
 
 /// No answer is longer: the status of a node with 100,000 Services is below it.
 const LONGEST_ANSWER: u64 = 64 << 20;
@@ -72,25 +74,42 @@ async fn run(client: &Client, speaker: &Speaker, question: &[&str]) -> Result<Va
     let status = process.take_status();
     let (stdout, stderr) = (process.stdout(), process.stderr());
     // Both at once: what nobody reads keeps the other waiting.
-    let (answer, complaint) = tokio::join!(all(stdout, LONGEST_ANSWER), all(stderr, LONGEST_COMPLAINT));
-    let status = match status {
-        Some(status) => status.await,
-        None => None,
+    let outputs = pin!(join(all(stdout, LONGEST_ANSWER), all(stderr, LONGEST_COMPLAINT)));
+    let ended = pin!(async {
+        match status {
+            Some(status) => status.await,
+            None => None,
+        }
+    });
+    // Of a connection that breaks, kube does not end the outputs.
+    let ((answer, complaint), status) = match select(outputs, ended).await {
+        Either::Left((outputs, ended)) => (outputs, ended.await),
+        Either::Right((Some(status), outputs)) => (outputs.await, Some(status)),
+        Either::Right((None, _)) => ((Vec::new(), Vec::new()), None),
     };
-    judge(status.as_ref(), &answer, &complaint)
+    let Some(status) = status else {
+        let why = process.join().await.err().map(|error| format!(": {}", chain(&error))).unwrap_or_default();
+        return Err(NoAnswer::Failed(format!("the connection ended before the answer{why}")));
+    };
+    judge(&status, &answer, &complaint)
 }
 
-/// Why a connection was not made. kube leaves the API server's own words to a failed upgrade away.
+/// Why a connection was not made, with the API server's own words where it has any.
 fn refusal(error: &kube::Error) -> String {
-    if let kube::Error::UpgradeConnection(kube::client::UpgradeConnectionError::ProtocolSwitch(code)) = error {
-        return match code.as_u16() {
-            403 => "may not exec in pods: the rights to get and create pods/exec are missing".to_owned(),
-            404 => "its pod is gone".to_owned(),
-            500..=599 => format!("the API server does not reach the node's kubelet ({code})"),
-            _ => format!("the API server refuses to exec ({code})"),
-        };
-    }
-    told("exec in its pod", error)
+    let (code, said) = if let kube::Error::Api(status) = error {
+        (status.code, status.message.trim())
+    } else if let kube::Error::UpgradeConnection(kube::client::UpgradeConnectionError::ProtocolSwitch(code)) = error {
+        (code.as_u16(), "")
+    } else {
+        return told("exec in its pod", error);
+    };
+    let sentence = match code {
+        401 | 403 => "may not exec in its pod; the rights to get and create pods/exec are needed".to_owned(),
+        404 => "its pod or node is gone".to_owned(),
+        500..=599 => format!("the API server does not reach its kubelet ({code})"),
+        _ => format!("the API server refuses to exec in its pod ({code})"),
+    };
+    if said.is_empty() { sentence } else { format!("{sentence}: {said}") }
 }
 
 /// Reads to the end or the limit; what broke is known from the status.
@@ -106,12 +125,9 @@ async fn all(stream: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
     bytes
 }
 
-fn judge(status: Option<&Status>, answer: &[u8], complaint: &[u8]) -> Result<Value, NoAnswer> {
+fn judge(status: &Status, answer: &[u8], complaint: &[u8]) -> Result<Value, NoAnswer> {
     let complaint = String::from_utf8_lossy(complaint);
     let complaint = complaint.trim().strip_prefix("ferrolb: ").unwrap_or(complaint.trim());
-    let Some(status) = status else {
-        return Err(NoAnswer::Failed("the connection ended before the answer".to_owned()));
-    };
     if status.status.as_deref() != Some("Success") {
         let causes = status.details.iter().flat_map(|details| details.causes.iter().flatten());
         let mut codes = causes.filter(|cause| cause.reason.as_deref() == Some("ExitCode"));
@@ -135,7 +151,7 @@ mod tests {
 
     fn ended(status: Value, answer: &str, complaint: &str) -> Result<Value, NoAnswer> {
         let status = serde_json::from_value(status).unwrap();
-        judge(Some(&status), answer.as_bytes(), complaint.as_bytes())
+        judge(&status, answer.as_bytes(), complaint.as_bytes())
     }
 
     fn exit(code: &str) -> Value {
@@ -150,7 +166,6 @@ mod tests {
         assert_eq!(ended(json!({"status": "Success"}), "{\"a\":1}", ""), Ok(json!({"a": 1})));
         let cut = ended(json!({"status": "Success"}), "{\"a\":", "").unwrap_err();
         assert!(cut.sentence().starts_with("its answer is not understood"), "{cut:?}");
-        assert_eq!(judge(None, b"{}", b""), Err(NoAnswer::Failed("the connection ended before the answer".to_owned())));
     }
 
     #[test]

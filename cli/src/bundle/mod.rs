@@ -84,7 +84,7 @@ fn here(place: &Place, collection: &mut Collection) {
         }
     }
     for service in services.into_iter().take(cluster::MOST_EXPLAINED) {
-        let name = format!("explain/{}.yaml", service.replace('/', "_"));
+        let name = format!("speakers/here/explain/{}.yaml", service.replace('/', "_"));
         match ask(&place.socket, &Question::Explain { service }) {
             Ok(answer) => collection.tree(name, answer),
             Err(failure) => collection.missing(name, failure.to_string()),

@@ -15,7 +15,9 @@ use crate::tour::{address, everybody_is_a_member};
 /// Measures and prints, on a directory and, where there is one, on an API server.
 pub(super) fn measure(screen: &mut Screen, options: &BenchOptions) -> Result<(), Error> {
     screen.step(&format!("ferrolb: {} addresses are assigned, one after the other", options.samples))?;
-    screen.say("from when the controller's log has it that the status is stored (on a directory: that the file has its")?;
+    screen.say(
+        "from when the controller's log has it that the status is stored (on a directory: that the file has its",
+    )?;
     screen.say("name), to the first gratuitous ARP as the client receives it; the same clock")?;
     on(screen, options, Api::Directory)?;
     screen.step(&format!("the same on an API server, {} addresses", options.samples))?;

@@ -86,15 +86,20 @@ pub fn status(socket: &Path, printer: Printer) -> Result<(), Failure> {
     })
 }
 
+/// The reason of a verdict, without the word that it begins with.
+pub(crate) fn sentence(verdict: &Value) -> String {
+    let reason = cell(verdict, "reason");
+    reason.split_once(": ").map_or(reason.clone(), |(_, sentence)| sentence.to_owned())
+}
+
 fn services(status: &Value, printer: Printer) -> String {
     let row = |service: &Value| {
         let here = flag(service, "announce");
         let here = printer.mark(here, if here { "here" } else { "-" });
         let cells = ["service", "address", "owner"].map(|field| cell(service, field));
-        let reason = cell(service, "reason");
-        let sentence = reason.split_once(": ").map_or(reason.clone(), |(_, sentence)| sentence.to_owned());
+        let why = sentence(service);
         let [service, address, owner] = cells;
-        vec![service, address, owner, here, sentence]
+        vec![service, address, owner, here, why]
     };
     let rows: Vec<_> = list(status, "services").iter().map(row).collect();
     if rows.is_empty() {
@@ -103,14 +108,18 @@ fn services(status: &Value, printer: Printer) -> String {
     table(&["SERVICE", "ADDRESS", "OWNER", "ANNOUNCED", "WHY"], &rows)
 }
 
+/// What [`interface_cells`] are.
+pub(crate) const INTERFACE_HEADINGS: [&str; 4] = ["INTERFACE", "MAC", "ANNOUNCES", "WHY NOT"];
+
+pub(crate) fn interface_cells(interface: &Value, printer: Printer) -> Vec<String> {
+    let announces = flag(interface, "announces");
+    let mark = printer.mark(announces, if announces { "yes" } else { "no" });
+    vec![cell(interface, "name"), cell(interface, "mac"), mark, cell(interface, "reason")]
+}
+
 pub(crate) fn interfaces(status: &Value, printer: Printer) -> String {
-    let row = |interface: &Value| {
-        let announces = flag(interface, "announces");
-        let mark = printer.mark(announces, if announces { "yes" } else { "no" });
-        vec![cell(interface, "name"), cell(interface, "mac"), mark, cell(interface, "reason")]
-    };
-    let rows: Vec<_> = list(status, "interfaces").iter().map(row).collect();
-    table(&["INTERFACE", "MAC", "ANNOUNCES", "WHY NOT"], &rows)
+    let rows: Vec<_> = list(status, "interfaces").iter().map(|interface| interface_cells(interface, printer)).collect();
+    table(&INTERFACE_HEADINGS, &rows)
 }
 
 /// Texts of a field that is a list, for a cell.
@@ -119,20 +128,28 @@ pub(crate) fn texts(value: &Value, field: &str) -> String {
     if texts.is_empty() { "-".to_owned() } else { texts.join(",") }
 }
 
+/// What [`member_cells`] are.
+pub(crate) const MEMBER_HEADINGS: [&str; 7] =
+    ["MEMBER", "STATE", "ADDRESS", "STARTED", "VERSION", "INTERFACES", "OWNS"];
+
+/// A member, under the name that it is to be shown with.
+pub(crate) fn member_cells(name: String, member: &Value) -> Vec<String> {
+    let state = match (flag(member, "draining"), flag(member, "flapping")) {
+        (true, _) => "draining",
+        (false, true) => "flapping",
+        (false, false) => "alive",
+    };
+    let [address, started, version, owns] = ["address", "started", "version", "owns"].map(|field| cell(member, field));
+    vec![name, state.to_owned(), address, started, version, texts(member, "interfaces"), owns]
+}
+
 fn members_table(members: &[Value]) -> String {
     let row = |member: &Value| {
         let name = cell(member, "name") + if flag(member, "me") { " (here)" } else { "" };
-        let state = match (flag(member, "draining"), flag(member, "flapping")) {
-            (true, _) => "draining",
-            (false, true) => "flapping",
-            (false, false) => "alive",
-        };
-        let cells = ["address", "started", "version", "owns"].map(|field| cell(member, field));
-        let [address, started, version, owns] = cells;
-        vec![name, state.to_owned(), address, started, version, texts(member, "interfaces"), owns]
+        member_cells(name, member)
     };
     let rows: Vec<_> = members.iter().map(row).collect();
-    table(&["MEMBER", "STATE", "ADDRESS", "STARTED", "VERSION", "INTERFACES", "OWNS"], &rows)
+    table(&MEMBER_HEADINGS, &rows)
 }
 
 /// Who is alive.
@@ -150,27 +167,30 @@ pub fn members(socket: &Path, printer: Printer) -> Result<(), Failure> {
 /// The speaker does not answer, or knows no such Service.
 pub fn explain(socket: &Path, service: &str, printer: Printer) -> Result<(), Failure> {
     let answer = ask(socket, &Question::Explain { service: service.to_owned() })?;
-    let story: Explanation = serde_json::from_value(answer).map_err(|error| Failure::Failed(error.to_string()))?;
-    printer.print(&story, |printer| {
-        let addresses: Vec<String> = story.addresses.iter().map(ToString::to_string).collect();
-        let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
-        let (usable, all) = story.endpoints;
-        let mut text = format!(
-            "{}: {}\n\naddress         {}\npool            {}\nL2Advertisement {}\nendpoints       {usable} of {all} can serve\n",
-            story.service,
-            printer.mark(story.owner.is_some(), &story.summary),
-            or_none(addresses.join(", ")),
-            or_none(story.pool.clone().unwrap_or_default()),
-            or_none(story.advertisements.join(", ")),
-        );
-        if !story.nodes.is_empty() {
-            let row = |node: &ferrolb_speaker::plan::NodeVerdict| {
-                let may = printer.mark(node.eligible, if node.eligible { "yes" } else { "no" });
-                vec![node.node.clone(), may, node.reason.clone()]
-            };
-            let rows: Vec<_> = story.nodes.iter().map(row).collect();
-            text = text + "\n" + &table(&["NODE", "MAY ANNOUNCE", "WHY"], &rows);
-        }
-        text
-    })
+    let told: Explanation = serde_json::from_value(answer).map_err(|error| Failure::Failed(error.to_string()))?;
+    printer.print(&told, |printer| story(&told, printer))
+}
+
+/// The story of a Service for people.
+pub(crate) fn story(story: &Explanation, printer: Printer) -> String {
+    let addresses: Vec<String> = story.addresses.iter().map(ToString::to_string).collect();
+    let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
+    let (usable, all) = story.endpoints;
+    let mut text = format!(
+        "{}: {}\n\naddress         {}\npool            {}\nL2Advertisement {}\nendpoints       {usable} of {all} can serve\n",
+        story.service,
+        printer.mark(story.owner.is_some(), &story.summary),
+        or_none(addresses.join(", ")),
+        or_none(story.pool.clone().unwrap_or_default()),
+        or_none(story.advertisements.join(", ")),
+    );
+    if !story.nodes.is_empty() {
+        let row = |node: &ferrolb_speaker::plan::NodeVerdict| {
+            let may = printer.mark(node.eligible, if node.eligible { "yes" } else { "no" });
+            vec![node.node.clone(), may, node.reason.clone()]
+        };
+        let rows: Vec<_> = story.nodes.iter().map(row).collect();
+        text = text + "\n" + &table(&["NODE", "MAY ANNOUNCE", "WHY"], &rows);
+    }
+    text
 }

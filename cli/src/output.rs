@@ -1,9 +1,12 @@
 //! What is printed and how a command ends: data on stdout, complaints on stderr; 0 done, 1 failed, 2 bad input.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
 use ferrolb_config::Problem;
 use serde::Serialize;
 use serde_json::Value;
@@ -18,6 +21,49 @@ pub enum Format {
     Json,
     /// For both.
     Yaml,
+}
+
+/// What `--output` says: a format, or the file that `support-bundle` writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output(pub OsString);
+
+/// Takes any text and knows the formats, for help and completions.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputParser;
+
+// === impl Output ===
+
+impl Output {
+    /// The format.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn format(&self, command: &mut clap::Command) -> Result<Format, clap::Error> {
+        let text = self.0.to_string_lossy();
+        Format::from_str(&text, false).map_err(|_unknown| {
+            let known = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+            let known = known.map(|value| value.get_name().to_owned()).collect::<Vec<_>>().join(", ");
+            let message = format!("invalid value '{text}' for '--output <FORMAT>'\n  [possible values: {known}]");
+            command.error(ErrorKind::InvalidValue, message)
+        })
+    }
+}
+
+impl TypedValueParser for OutputParser {
+    type Value = Output;
+
+    fn parse_ref(
+        &self,
+        _command: &clap::Command,
+        _argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Output, clap::Error> {
+        Ok(Output(value.to_owned()))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Format::value_variants().iter().filter_map(ValueEnum::to_possible_value)))
+    }
 }
 
 /// Why a command did not do what was asked.

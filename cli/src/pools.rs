@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
+use ferrolb_api::DEFAULT_NAMESPACE;
 use ferrolb_config::{Pool, parse};
 use ferrolb_source::kubernetes::{self, Audience, Identity};
 use ferrolb_source::{Cluster, Location, directory};
@@ -12,7 +12,9 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::{Access, block_on};
 use crate::output::{Failure, Printer, remark, table};
+use crate::remote;
 
 /// An API server that has not told everything by then is asked in vain.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -50,7 +52,7 @@ struct Held {
 /// The source cannot be read, or there is no pool of this name.
 pub fn pools(
     source: &str,
-    kubeconfig: Option<&Path>,
+    access: &Access,
     namespace: Option<String>,
     name: Option<&str>,
     printer: Printer,
@@ -58,7 +60,7 @@ pub fn pools(
     let bad = |error: ferrolb_source::SourceError| Failure::BadInput(error.to_string());
     let cluster = match source.parse().map_err(bad)? {
         Location::Directory(path) => directory::load(&path, namespace.as_deref()).map_err(bad)?,
-        Location::Kubernetes => ask(kubeconfig, namespace)?,
+        Location::Kubernetes => ask(access, namespace)?,
     };
     let parsed = parse(&cluster.resources);
     for problem in cluster.problems.iter().chain(&parsed.problems) {
@@ -117,14 +119,14 @@ fn usage(pool: &Pool, cluster: &Cluster) -> Use {
 }
 
 /// Reads Services and pools through the API.
-fn ask(kubeconfig: Option<&Path>, namespace: Option<String>) -> Result<Cluster, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().build().map_err(|error| failed(&error))?;
-    runtime.block_on(async {
-        let client = kubernetes::client(kubeconfig).await.map_err(|error| Failure::BadInput(error.to_string()))?;
+fn ask(access: &Access, namespace: Option<String>) -> Result<Cluster, Failure> {
+    block_on(async {
+        let client = access.client().await?;
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let namespace = kubernetes::namespace(namespace);
+        let namespace = match namespace.or_else(kubernetes::own_namespace) {
+            Some(namespace) => namespace,
+            None => home(&client).await,
+        };
         let (audience, identity) = (Audience::Reader, Identity::default());
         let mut source =
             ferrolb_source::open_kubernetes(&client, audience, identity, namespace, &tasks, shutdown.clone());
@@ -138,4 +140,10 @@ fn ask(kubeconfig: Option<&Path>, namespace: Option<String>) -> Result<Cluster, 
             ))),
         }
     })
+}
+
+/// The namespace of the release: where its speakers are, as far as that can be seen.
+async fn home(client: &kube::Client) -> String {
+    let speakers = remote::speakers(client, None, None).await.unwrap_or_default();
+    speakers.into_iter().next().map_or_else(|| DEFAULT_NAMESPACE.to_owned(), |speaker| speaker.namespace)
 }

@@ -30,7 +30,7 @@
 //! alone, the other ground that tests stand on: without nodes and namespaces. [`churn`] runs controllers there while
 //! everything that can be killed is.
 //!
-//! [`image`] writes the container image.
+//! [`image`] writes the container image. [`plugin`] is what `kubectl ferrolb` has to show of a real cluster.
 //!
 //! Everything the lab makes lives in its own namespaces: when the process that holds it ends, in whatever way, the
 //! kernel takes all of it away. Nothing is named, mounted or written outside.
@@ -53,6 +53,7 @@ mod layout;
 mod namespaces;
 mod observer;
 mod output;
+pub mod plugin;
 mod probe;
 mod protocol;
 mod requirements;

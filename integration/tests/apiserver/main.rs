@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod ask;
 #[cfg(test)]
+mod bundle;
+#[cfg(test)]
 mod certificate;
 #[cfg(test)]
 mod collections;
@@ -21,11 +23,17 @@ mod installation;
 #[cfg(test)]
 mod interruptions;
 #[cfg(test)]
+mod kubectl;
+#[cfg(test)]
+mod kubelet;
+#[cfg(test)]
 mod modes;
 #[cfg(test)]
 mod patience;
 #[cfg(test)]
 mod peers;
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]

@@ -26,6 +26,15 @@ pub enum AccessError {
         #[source]
         source: Box<kube::config::KubeconfigError>,
     },
+    /// The context of the kubeconfig cannot be used.
+    #[error("context {context}: {source}")]
+    Context {
+        /// Which one.
+        context: String,
+        /// Why.
+        #[source]
+        source: Box<kube::config::KubeconfigError>,
+    },
     /// Neither in a pod nor any kubeconfig.
     #[error(
         "no API server: neither a kubeconfig nor a pod's service account; say --kubeconfig PATH or --source dir=PATH"
@@ -44,11 +53,23 @@ pub enum AccessError {
 /// # Errors
 /// [`AccessError`] names what is missing.
 pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, AccessError> {
-    let mut config = match kubeconfig {
-        Some(path) => from_file(path)
+    client_in_context(kubeconfig, None).await
+}
+
+/// As [`client`], with a context of the kubeconfig other than its current one.
+///
+/// # Errors
+/// [`AccessError`] names what is missing.
+pub async fn client_in_context(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, AccessError> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let mut config = match (kubeconfig, context) {
+        (Some(path), _) => from_file(path, &options)
             .await
             .map_err(|source| AccessError::Kubeconfig { path: path.to_owned(), source: Box::new(source) })?,
-        None => Config::infer().await.map_err(|error| AccessError::Nowhere(Box::new(error)))?,
+        (None, Some(context)) => Config::from_kubeconfig(&options)
+            .await
+            .map_err(|source| AccessError::Context { context: context.to_owned(), source: Box::new(source) })?,
+        (None, None) => Config::infer().await.map_err(|error| AccessError::Nowhere(Box::new(error)))?,
     };
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
@@ -57,13 +78,13 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, AccessError> {
     Client::try_from(config).map_err(|error| AccessError::Client(Box::new(error)))
 }
 
-async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError> {
+async fn from_file(path: &Path, options: &KubeConfigOptions) -> Result<Config, kube::config::KubeconfigError> {
     let kubeconfig = Kubeconfig::read_from(path)?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
+    Config::from_custom_kubeconfig(kubeconfig, options).await
 }
 
 /// The namespace of the pod that this process runs in.
-pub(crate) fn own_namespace() -> Option<String> {
+pub fn own_namespace() -> Option<String> {
     let text = std::fs::read_to_string(NAMESPACE_FILE).ok()?;
     Some(text.trim().to_owned()).filter(|namespace| !namespace.is_empty())
 }

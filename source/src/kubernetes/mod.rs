@@ -16,7 +16,7 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-pub use access::{AccessError, client};
+pub use access::{AccessError, client, client_in_context, own_namespace};
 use ferrolb_api::DEFAULT_NAMESPACE;
 pub use kind::Audience;
 use kube::Client;
@@ -35,7 +35,7 @@ const WAITING: usize = 1024;
 
 /// The namespace of the configuration: what was said, else that of the own pod, else the default.
 pub fn namespace(said: Option<String>) -> String {
-    said.or_else(access::own_namespace).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+    said.or_else(own_namespace).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
 }
 
 /// Opens the API as a source. The first state says that it is still [`reading`](Cluster::reading).

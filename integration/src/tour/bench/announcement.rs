@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{BenchOptions, millis, quantile_of};
+use serde_json::Value;
+
+use super::{BenchOptions, quantile_of};
 use crate::apiserver;
 use crate::error::Error;
 use crate::lab::{Api, Lab, Options};
@@ -48,8 +50,8 @@ fn on(screen: &mut Screen, options: &BenchOptions, api: Api) -> Result<(), Error
         known.insert(seen.address);
         // What follows an announcement would take the time of the next.
         lab.wait_for("its node tells of it", |lab| {
-            let told =
-                |event: &serde_json::Value| event["reason"] == "nodeAssigned" && event["object"]["name"] == *name;
+            let says = |event: &Value, place: &str, what: &str| event.pointer(place).is_some_and(|said| *said == *what);
+            let told = |event: &Value| says(event, "/reason", "nodeAssigned") && says(event, "/object/name", &name);
             lab.events().ok()?.iter().any(told).then_some(())
         })?;
         let said = |lab: &Lab| stored(&lab.logs("controller").ok()??, &key);
@@ -57,7 +59,8 @@ fn on(screen: &mut Screen, options: &BenchOptions, api: Api) -> Result<(), Error
         times.push(Duration::from_nanos(seen.at_ns.saturating_sub(written)));
     }
     lab.down()?;
-    let [median, high, worst] = [50, 95, 100].map(|percent| millis(quantile_of(times.iter().copied(), percent)));
+    let tenths = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
+    let [median, high, worst] = [50, 95, 100].map(|percent| tenths(quantile_of(times.iter().copied(), percent)));
     screen.say(&format!("n = {}  median {median}  95 % {high}  worst {worst}", times.len()))
 }
 
@@ -68,8 +71,8 @@ fn first_of(sightings: &[Sighting], known: &BTreeSet<IpAddr>) -> Option<Sighting
 
 /// When the controller wrote into its log that the status of `service` is stored, in nanoseconds since 1970.
 fn stored(log: &str, service: &str) -> Option<u64> {
-    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let is = |line: &serde_json::Value, key: &str, value: &str| line.get(key).is_some_and(|found| *found == value);
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let is = |line: &Value, key: &str, value: &str| line.get(key).is_some_and(|found| *found == value);
     let line = lines.find(|line| is(line, "message", "status written") && is(line, "service", service))?;
     let at: jiff::Timestamp = line.get("timestamp")?.as_str()?.parse().ok()?;
     u64::try_from(at.as_nanosecond()).ok()

@@ -43,12 +43,12 @@ pub fn check(installed: &Installed, mut run: impl FnMut(&[&str]) -> Result<Outpu
     for status in ask(&["status"])? {
         let node = text(&status, "node");
         demand(status.get("ready") == Some(&Value::Bool(true)), || format!("{node} is not ready"))?;
-        let ours = |verdict: &&Value| {
+        let ours = |verdict: &Value| {
             text(verdict, "service") == installed.service
                 && text(verdict, "address") == address
                 && verdict.get("announce") == Some(&Value::Bool(true))
         };
-        if list(&status, "services").iter().find(ours).is_some() {
+        if list(&status, "services").iter().any(ours) {
             announcing.push(node);
         }
     }

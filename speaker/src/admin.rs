@@ -92,6 +92,8 @@ pub struct Member {
     pub address: String,
     /// When it was started.
     pub started: String,
+    /// How often it was taken for dead since then and was not.
+    pub rejoins: u32,
     /// How many addresses it owns.
     pub owns: usize,
     /// Whether this is the node that answers.

@@ -151,6 +151,16 @@ impl Stage {
         self.cluster.wait_for("a node answers", |cluster| cluster.lab().owner(address).ok()?).unwrap()
     }
 
+    /// How often a node was taken for dead since its speaker was started, and was not.
+    pub(crate) fn rejoins(&self, node: &str) -> u64 {
+        let said = |cluster: &Cluster| -> Option<u64> {
+            let text = cluster.ferrolb(node, &["members", "--output", "json"]).ok()?;
+            let members: Vec<Value> = serde_json::from_str(&text).ok()?;
+            members.iter().find(|member| member["me"] == true)?["rejoins"].as_u64()
+        };
+        self.cluster.wait_for("its speaker knows", said).unwrap()
+    }
+
     /// Waits until another node than that answers.
     pub(crate) fn owner_beside(&self, address: IpAddr, before: &str) -> String {
         let another = |cluster: &Cluster| cluster.lab().owner(address).ok()?.filter(|owner| owner != before);

@@ -56,6 +56,7 @@ impl Speaker {
                 name: identity.name.to_string(),
                 address: identity.addr.to_string(),
                 started: started(identity.boot),
+                rejoins: identity.rejoins,
                 owns: owned.iter().filter(|owner| ***owner == identity.name).count(),
                 me: identity.name == view.me.name,
                 version: facts.map(|facts| facts.version.clone()),

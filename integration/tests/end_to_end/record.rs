@@ -73,9 +73,10 @@ fn a_run_with_a_crash_a_drain_and_other_endpoints_is_played_back_to_the_same_dec
     assert!(tells(&played(&lab, &second), &format!("nodes ~{second}")));
     assert!(tells(&played(&lab, &third), &format!("default/web {vip}: announced: this node owns the address")));
 
-    // As if another build had recorded it.
+    // As if another build had decided otherwise. Claims that were told name owners too: they stay what they were.
     let file = format!("{RECORD}/{second}/record-00000001.jsonl");
-    let edit = format!("s/\"owner\":\"{second}\"/\"owner\":\"somebody\"/");
+    let owned = |owner: &str| format!(r#""announce":true,"owner":"{owner}""#);
+    let edit = format!("s/{}/{}/", owned(&second), owned("somebody"));
     assert_eq!(run(&lab, &second, &["sed", "-i", &edit, &file]), (Some(0), String::new()));
     let ferrolb = binary("ferrolb").display().to_string();
     let replay = [ferrolb.as_str(), "replay", "--differences", &format!("{RECORD}/{second}")];

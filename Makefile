@@ -47,7 +47,8 @@ bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside
 	$(CARGO) run --release --locked --quiet -p ferrolb-gossip --example junk
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- apibench
 
-soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 crashes and 1,000 faults in the lab, 180 crashes of the control plane
+soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 crashes and 1,000 faults in the lab, 100 on a cluster, 180 crashes of the control plane
+	@integration/setup.sh cluster
 	SEEDS=$${SEEDS:-100000} $(CARGO) test --release --locked -p ferrolb-integration --test simulation -- --nocapture
 	MINUTES=$${MINUTES:-60} NODES=$${NODES:-64} $(CARGO) test --release --locked -p ferrolb-gossip --test simulation -- wrongly --nocapture
 	ITERATIONS=$${ITERATIONS:-100000000} $(CARGO) test --release --locked -p ferrolb-gossip --lib -- fuzz --nocapture
@@ -55,6 +56,7 @@ soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 cr
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench --parts crashes --crashes 200
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- chaos --faults 1000 --family dual
+	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- cluster chaos --faults 100
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- churn
 
 chart: kubernetes ## Check the chart and pack it: target/chart/ferrolb-VERSION.tgz

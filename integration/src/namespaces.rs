@@ -45,6 +45,8 @@ pub(crate) const LOG_FOLDER: &str = "/run/lab/logs";
 pub(crate) const KUBECONFIG: &str = "/run/lab/kubeconfig";
 /// kubectl, there.
 pub(crate) const KUBECTL: &str = "/run/lab/kubectl";
+/// What kubectl runs for `kubectl ferrolb`, in a cluster.
+pub(crate) const PLUGIN: &str = "/run/lab/kubectl-ferrolb";
 /// helm, in a cluster.
 pub(crate) const HELM: &str = "/run/lab/helm";
 /// How many source ports of the client were used.

@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_millis(4);
 /// For how long a cable is out that is put in again.
 const FLAP: Duration = Duration::from_millis(100);
 /// Lines of each log that are shown when something went wrong.
-const LOG_LINES: usize = 40;
+pub(super) const LOG_LINES: usize = 40;
 
 /// A lab whose services are all of its default ones.
 #[derive(Debug)]
@@ -126,10 +126,15 @@ impl Target for LabTarget<'_> {
                 writeln!(text, "    {line}").ok();
             }
         }
-        for event in self.lab.history().iter().rev().take(LOG_LINES).rev() {
-            writeln!(text, "lab: {event}").ok();
-        }
+        history(self.lab, &mut text);
         text
+    }
+}
+
+/// Adds what the lab did last.
+pub(super) fn history(lab: &Lab, text: &mut String) {
+    for event in lab.history().iter().rev().take(LOG_LINES).rev() {
+        writeln!(text, "lab: {event}").ok();
     }
 }
 

@@ -10,6 +10,7 @@
 //! It looks from outside only: by ARP and NDP, and by connections. What it harms is a [`Target`].
 
 mod fault;
+mod in_cluster;
 mod in_lab;
 mod model;
 mod report;
@@ -23,6 +24,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 pub use self::fault::Fault;
+pub use self::in_cluster::ClusterTarget;
 pub use self::in_lab::LabTarget;
 pub use self::model::Vantage;
 use self::model::{Model, Side};

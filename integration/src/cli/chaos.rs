@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::chaos::{self, LabTarget, Limit, Plan};
+use crate::chaos::{self, ClusterTarget, LabTarget, Limit, Plan, Target};
+use crate::cluster::{self, Cluster};
 use crate::error::Error;
 use crate::lab::{Api, Lab, Options};
 use crate::layout::{Family, MAX_NODES};
@@ -14,6 +15,13 @@ use crate::output::print;
 const SHORT: usize = 10;
 /// Faults when nothing else is said.
 const USUAL: usize = 100;
+/// The Services of a cluster, and where their addresses come from.
+const SERVICES: [&str; 2] = ["web", "shop"];
+const POOL: &str = "\
+configInline:
+  address-pools:
+  - {name: default, protocol: layer2, addresses: [10.10.52.0/24, fd00:10:10::52:0/112]}
+";
 
 #[derive(Debug, Args)]
 pub(super) struct ChaosArguments {
@@ -74,12 +82,32 @@ pub(super) fn run(arguments: &ChaosArguments) -> Result<u8, Error> {
     })?;
     let target = LabTarget::new(&lab, arguments.services);
     let without = arguments.without.iter().cloned().collect();
-    let report =
-        chaos::run(&target, &Plan { seed, limit: arguments.limit(), without }, |line| print(&format!("{line}\n")))?;
+    let code = harm(&target, &Plan { seed, limit: arguments.limit(), without })?;
+    lab.down()?;
+    Ok(code)
+}
+
+/// Runs on a cluster of its own, with the chart installed and two Services; the exit code.
+pub(super) fn on_cluster(seed: Option<u64>, faults: usize) -> Result<u8, Error> {
+    let seed = seed.unwrap_or_else(rand::random);
+    print(&format!("SEED={seed}\n"))?;
+    let cluster = Cluster::up(&cluster::Options { family: Family::Dual, echo: true, ..cluster::Options::default() })?;
+    cluster.install(POOL, &[])?;
+    for service in SERVICES {
+        cluster.apply(&cluster::web(service, "", "  ipFamilyPolicy: RequireDualStack\n"))?;
+    }
+    let without = ClusterTarget::WITHOUT.map(str::to_owned).into();
+    let code = harm(&ClusterTarget::new(&cluster, &SERVICES), &Plan { seed, limit: Limit::Faults(faults), without })?;
+    cluster.down()?;
+    Ok(code)
+}
+
+/// Does it and prints what came of it; the exit code.
+fn harm(target: &impl Target, plan: &Plan) -> Result<u8, Error> {
+    let report = chaos::run(target, plan, |line| print(&format!("{line}\n")))?;
     print(&format!("\n{report}\n"))?;
     if let Some(violation) = &report.violation {
-        print(&format!("VIOLATED: {violation}\nSEED={seed} does the same again\n"))?;
+        print(&format!("VIOLATED: {violation}\nSEED={} does the same again\n", plan.seed))?;
     }
-    lab.down()?;
     Ok(u8::from(report.violation.is_some()))
 }

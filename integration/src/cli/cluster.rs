@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::chaos;
 use super::verbs::exec;
 use crate::cluster::{self, ProxyMode, helm, kubectl};
 use crate::error::Error;
@@ -66,6 +67,15 @@ pub(super) enum ClusterVerb {
         #[arg(long)]
         image: Option<PathBuf>,
     },
+    /// Faults at random on a cluster of its own, and after each: does everything hold, seen from outside?
+    Chaos {
+        /// Decides what happens; printed.
+        #[arg(long, env = "SEED")]
+        seed: Option<u64>,
+        /// Number of faults.
+        #[arg(long, default_value_t = 100)]
+        faults: usize,
+    },
     /// Say what this machine lacks to run a cluster.
     Check,
 }
@@ -117,6 +127,7 @@ pub(super) fn run(name: &str, verb: ClusterVerb) -> Result<u8, Error> {
             }
         }
         ClusterVerb::Demo { proxy, image } => return Ok(u8::from(!tour::cluster_demo(proxy, image)?)),
+        ClusterVerb::Chaos { seed, faults } => return chaos::on_cluster(seed, faults),
         ClusterVerb::Check => return check(),
     }
     Ok(0)

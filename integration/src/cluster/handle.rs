@@ -1,6 +1,8 @@
 //! The handle to a cluster, for tests and demonstrations.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -20,7 +22,7 @@ const WAIT_POLL: Duration = Duration::from_millis(50);
 /// The chart.
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/ferrolb");
 /// Where the chart is installed.
-const NAMESPACE: &str = "ferrolb-system";
+pub const NAMESPACE: &str = "ferrolb-system";
 /// The release.
 const RELEASE: &str = "ferrolb";
 
@@ -155,28 +157,71 @@ impl Cluster {
         })
     }
 
-    /// The pod of a node's speaker.
+    /// What `kubectl ferrolb` did, whether or not it succeeded.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there is none.
-    pub fn speaker_on(&self, node: &str) -> Result<String, Error> {
-        let selector = format!("spec.nodeName={node},status.phase=Running");
-        let mut what = vec!["get", "pods", "--namespace", NAMESPACE, "--output", "name", "--field-selector", &selector];
-        what.extend(["--selector", "app.kubernetes.io/component=speaker"]);
-        let names = self.kubectl(&what)?;
-        let name = names.lines().next().map(str::to_owned);
-        name.ok_or_else(|| Error::Refused { reason: format!("no speaker runs on {node}") })
+    /// As [`try_kubectl`](Self::try_kubectl).
+    pub fn ferrolb(&self, arguments: &[&str]) -> Result<Output, Error> {
+        let arguments: Vec<&str> = ["ferrolb"].iter().chain(arguments).copied().collect();
+        self.try_kubectl(&arguments, "")
     }
 
-    /// What the program `ferrolb` prints in a node's speaker.
+    /// What the speakers that answer say to a question of `kubectl ferrolb`, by node.
     ///
     /// # Errors
-    /// As [`kubectl`](Self::kubectl).
-    pub fn ferrolb(&self, node: &str, arguments: &[&str]) -> Result<String, Error> {
-        let pod = self.speaker_on(node)?;
-        let mut command = vec!["exec", "--namespace", NAMESPACE, &pod, "--", "ferrolb"];
-        command.extend(arguments);
-        self.kubectl(&command)
+    /// [`Error::Protocol`] with what is no JSON, and as [`ferrolb`](Self::ferrolb).
+    pub fn speakers(&self, question: &[&str]) -> Result<BTreeMap<String, Value>, Error> {
+        let output = self.ferrolb(&[question, &["--output", "json"]].concat())?;
+        let lines: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+        let answer = |line: &Value| Some((line.get("node")?.as_str()?.to_owned(), line.get("answer")?.clone()));
+        Ok(lines.iter().filter_map(answer).collect())
+    }
+
+    /// The nodes that are alive by the word of each speaker that answers, by its node.
+    ///
+    /// # Errors
+    /// As [`speakers`](Self::speakers).
+    pub fn members(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+        let names = |members: &Value| {
+            let names = members.as_array().into_iter().flatten().filter_map(|member| member.get("name")?.as_str());
+            names.map(str::to_owned).collect()
+        };
+        Ok(self.speakers(&["members"])?.iter().map(|(node, members)| (node.clone(), names(members))).collect())
+    }
+
+    /// The addresses of a Service, once it has some.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when it has none.
+    pub fn addresses(&self, namespace: &str, service: &str) -> Result<Vec<IpAddr>, Error> {
+        self.wait_for(&format!("{namespace}/{service} has an address"), |cluster| {
+            let service = cluster.get(&["service", service, "--namespace", namespace]).ok()?;
+            let ingress = service.pointer("/status/loadBalancer/ingress")?.as_array()?;
+            ingress.iter().map(|one| one.get("ip")?.as_str()?.parse().ok()).collect()
+        })
+    }
+
+    /// Puts the pods made by [`web`] on these nodes, and waits until the endpoints of those Services of the namespace
+    /// `default` are there and nowhere else.
+    ///
+    /// # Errors
+    /// As [`kubectl`](Self::kubectl), and [`Error::TimedOut`].
+    pub fn serve_from<S: AsRef<str>>(&self, services: &[S], nodes: &[String]) -> Result<(), Error> {
+        for node in self.lab.layout().nodes() {
+            let label = if nodes.contains(&node.name) { "web=yes" } else { "web-" };
+            self.kubectl(&["label", "node", &node.name, label, "--overwrite"])?;
+        }
+        let wanted: BTreeSet<&str> = nodes.iter().map(String::as_str).collect();
+        let selectors: Vec<String> =
+            services.iter().map(|name| format!("kubernetes.io/service-name={}", name.as_ref())).collect();
+        self.wait_for("the endpoints are on those nodes", |cluster| {
+            let there = |selector: &String| {
+                let slices = cluster.get(&["endpointslices", "--selector", selector]).ok()?;
+                let slices = slices.pointer("/items")?.as_array()?;
+                (!slices.is_empty() && slices.iter().all(|slice| ready_on(slice) == wanted)).then_some(())
+            };
+            selectors.iter().all(|selector| there(selector).is_some()).then_some(())
+        })
     }
 
     /// Looks again and again until `condition` is met, and returns what it found.
@@ -184,16 +229,7 @@ impl Cluster {
     /// # Errors
     /// [`Error::TimedOut`] naming `what` after two minutes.
     pub fn wait_for<T>(&self, what: &str, mut condition: impl FnMut(&Self) -> Option<T>) -> Result<T, Error> {
-        let began = clock::now();
-        loop {
-            if let Some(found) = condition(self) {
-                return Ok(found);
-            }
-            if began.elapsed() > WAIT_DEADLINE {
-                return Err(Error::TimedOut { what: what.to_owned(), after: WAIT_DEADLINE });
-            }
-            clock::pause(WAIT_POLL);
-        }
+        clock::until(what, WAIT_DEADLINE, WAIT_POLL, || condition(self))
     }
 
     fn run(&self, begin: &[String], arguments: &[&str], stdin: &str) -> Result<Output, Error> {
@@ -216,6 +252,13 @@ fn successful(program: &str, arguments: &[&str], output: &Output) -> Result<Stri
     }
     let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(Error::Command { command: format!("{program} {}", arguments.join(" ")), message })
+}
+
+/// The nodes with endpoints of a slice that are ready.
+fn ready_on(slice: &Value) -> BTreeSet<&str> {
+    let endpoints = slice.get("endpoints").and_then(Value::as_array).into_iter().flatten();
+    let ready = endpoints.filter(|one| one.pointer("/conditions/ready") == Some(&Value::Bool(true)));
+    ready.filter_map(|one| one.get("nodeName")?.as_str()).collect()
 }
 
 /// A Service of type LoadBalancer called `name` and a pod that answers for it with `NODE/POD` on every node with the label

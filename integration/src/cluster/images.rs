@@ -14,14 +14,14 @@ use crate::error::{Error, system};
 use crate::image::{Compression, Contents, NAMES, PROGRAMS, Platform, Source, archive};
 
 /// What holds the namespaces of a pod, and what answers in a pod that serves: the program `lab`.
-pub(crate) const PAUSE_IMAGE: &str = "docker.io/library/ferrolb-lab:latest";
+pub(crate) const PAUSE_IMAGE: &str = "ferrolb-lab:latest";
 const FERROLB: &str = concat!("ferrolb:", env!("CARGO_PKG_VERSION"));
 
 /// Writes the archives into `folder`.
 pub(crate) fn write(setup: &Setup, folder: &Path) -> Result<(), Error> {
     let lab = binaries::lab()?;
     let command = vec![format!("/{PROGRAMS}/lab"), "hold-pod".to_owned()];
-    write_one(folder, "ferrolb-lab.tar", "ferrolb-lab:latest", &[("lab", &lab)], Some(command))?;
+    write_one(folder, "ferrolb-lab.tar", PAUSE_IMAGE, &[("lab", &lab)], Some(command))?;
     if let Some(image) = &setup.image {
         let target = folder.join("ferrolb.tar");
         return fs::copy(image, &target).map(drop).map_err(system(format!("copy {}", image.display())));

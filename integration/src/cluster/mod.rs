@@ -21,7 +21,6 @@ mod cgroups;
 mod configuration;
 mod files;
 mod handle;
-
 mod images;
 mod machine;
 mod requirements;
@@ -35,8 +34,7 @@ pub(crate) use self::arguments::{Line, control_plane, machine_command};
 pub(crate) use self::cgroups::Guard;
 pub(crate) use self::cgroups::{make as make_cgroups, remove_after_stdin, sweep, unique_name};
 pub(crate) use self::files::{node_objects, write as write_files};
-pub use self::handle::{Cluster, Options, web};
-
+pub use self::handle::{Cluster, NAMESPACE, Options, web};
 pub(crate) use self::images::write as write_images;
 pub(crate) use self::machine::{Machine, be_first_process, hold};
 pub use self::requirements::missing_requirements;

@@ -1,8 +1,10 @@
 //! kubectl and helm, as they run in the switch of a cluster. What they cache is in the lab, not in the caller's home.
 
+use std::env;
+
 use crate::namespaces::{HELM, KUBECONFIG, KUBECTL, LAB_FOLDER};
 
-/// The beginning of a command line of kubectl.
+/// The beginning of a command line of kubectl; it finds `kubectl ferrolb`.
 pub(crate) fn kubectl() -> Vec<String> {
     command(&[], KUBECTL)
 }
@@ -13,7 +15,12 @@ pub(crate) fn helm() -> Vec<String> {
 }
 
 fn command(environment: &[String], program: &str) -> Vec<String> {
-    let begin = ["env".to_owned(), format!("KUBECACHEDIR={LAB_FOLDER}/kubectl-cache")];
-    let end = [program, "--kubeconfig", KUBECONFIG].map(str::to_owned);
-    begin.into_iter().chain(environment.iter().cloned()).chain(end).collect()
+    let path = env::var("PATH").unwrap_or_default();
+    let begin = [
+        "env".to_owned(),
+        format!("PATH={LAB_FOLDER}:{path}"),
+        format!("KUBECONFIG={KUBECONFIG}"),
+        format!("KUBECACHEDIR={LAB_FOLDER}/kubectl-cache"),
+    ];
+    begin.into_iter().chain(environment.iter().cloned()).chain([program.to_owned()]).collect()
 }

@@ -253,16 +253,7 @@ impl Lab {
     /// # Errors
     /// [`Error::TimedOut`] naming `what` after 30 s.
     pub fn wait_for<T>(&self, what: &str, mut condition: impl FnMut(&Self) -> Option<T>) -> Result<T, Error> {
-        let began = clock::now();
-        loop {
-            if let Some(found) = condition(self) {
-                return Ok(found);
-            }
-            if began.elapsed() > WAIT_DEADLINE {
-                return Err(Error::TimedOut { what: what.to_owned(), after: WAIT_DEADLINE });
-            }
-            clock::pause(WAIT_POLL);
-        }
+        clock::until(what, WAIT_DEADLINE, WAIT_POLL, || condition(self))
     }
 
     /// What the speakers say that they announce.

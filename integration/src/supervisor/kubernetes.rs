@@ -17,7 +17,7 @@ use crate::apiserver;
 use crate::cluster;
 use crate::error::{Error, chain, system};
 use crate::layout::Layout;
-use crate::namespaces::{HELM, KUBECONFIG, KUBECTL};
+use crate::namespaces::{HELM, KUBECONFIG, KUBECTL, PLUGIN};
 
 /// The host of the control plane.
 pub(super) const CONTROL: &str = "control";
@@ -34,9 +34,13 @@ pub(super) async fn prepare(kubernetes: &cluster::Setup, layout: &Layout, record
     let nodes: Vec<&str> = layout.nodes().map(|node| node.name.as_str()).collect();
     cluster::make_cgroups(&kubernetes.cgroup, &nodes)?;
     let admin = apiserver::kubeconfig(&cluster::folder(), apiserver::ADMINISTRATOR);
-    for (target, name) in
-        [(kubernetes.programs.join("kubectl"), KUBECTL), (kubernetes.helm.clone(), HELM), (admin.clone(), KUBECONFIG)]
-    {
+    let links = [
+        (kubernetes.programs.join("kubectl"), KUBECTL),
+        (kubernetes.binaries.cli.clone(), PLUGIN),
+        (kubernetes.helm.clone(), HELM),
+        (admin.clone(), KUBECONFIG),
+    ];
+    for (target, name) in links {
         symlink(target, name).map_err(system(format!("make {name}")))?;
     }
     Ok(Cluster::elsewhere(server, apiserver::client_of(&admin).await?, record))

@@ -65,8 +65,7 @@ pub(crate) fn demo(proxy: ProxyMode, image: Option<PathBuf>) -> Result<bool, Err
     screen.check("EXTERNAL-IP is the first address of the pool", vip.to_string(), vip == expected)?;
     let first = owner(&cluster, vip)?;
     reach(&mut screen, &cluster, vip)?;
-    screen.say("$ kubectl exec daemonset/ferrolb-speaker --namespace ferrolb-system -- ferrolb explain default/web")?;
-    screen.quote(&cluster.ferrolb(&first, &["explain", "default/web"])?)?;
+    explain(&mut screen, &cluster)?;
 
     crash(&mut screen, &cluster, vip, &first)?;
     upgrade(&mut screen, &cluster, vip)?;
@@ -81,8 +80,9 @@ fn crash(screen: &mut Screen, cluster: &Cluster, vip: IpAddr, first: &str) -> Re
     screen.step(&format!("{first}, the owner, crashes: link down, every process and pod on it killed"))?;
     screen.say("A probe opens a new connection every 2 ms. The pods are on the other two nodes, so that what is")?;
     screen.say("measured is the move of the address and not the death of a pod.")?;
-    cluster.kubectl(&["label", "node", first, "web-"])?;
-    endpoints(cluster, 2)?;
+    let nodes: Vec<String> = cluster.lab().layout().nodes().map(|node| node.name.clone()).collect();
+    let others: Vec<String> = nodes.iter().filter(|node| *node != first).cloned().collect();
+    cluster.serve_from(&[SERVICE], &others)?;
     let report = watched(screen, cluster.lab(), vip, |lab| lab.kill(first))?;
     let gap = report.longest_gap();
     let seen = format!("{} ({} of {} connections lost)", millis(gap), report.failures, report.attempts);
@@ -91,31 +91,30 @@ fn crash(screen: &mut Screen, cluster: &Cluster, vip: IpAddr, first: &str) -> Re
     let arp = client_sends_to(cluster.lab(), vip)?;
     let seen = format!("{first} -> {second}, {vip} is at {arp}");
     screen.check("another node owns the address, and the client knows", seen, second != first && arp == second)?;
-    screen.say("$ kubectl exec daemonset/ferrolb-speaker --namespace ferrolb-system -- ferrolb explain default/web")?;
-    screen.quote(&cluster.ferrolb(&second, &["explain", "default/web"])?)?;
+    explain(screen, cluster)?;
 
     screen.step(&format!("{first} boots again"))?;
     let report = under_load(cluster, vip, |cluster| {
         cluster.lab().heal(first)?;
-        members(cluster, &second, 3)
+        members(cluster, 3)
     })?;
     let stayed = owner(cluster, vip)?;
     let seen = format!("{stayed} keeps it, {} of {} connections lost", report.failures, report.attempts);
     screen.check("a return moves nothing and loses nothing", seen, stayed == second && report.failures == 0)?;
-    cluster.kubectl(&["label", "node", first, "web=yes"])?;
-    endpoints(cluster, 3)
+    cluster.serve_from(&[SERVICE], &nodes)
 }
 
 fn upgrade(screen: &mut Screen, cluster: &Cluster, vip: IpAddr) -> Result<(), Error> {
     screen.step("helm upgrade under load: every controller and speaker is replaced, one after the other")?;
     screen.say(
-        "$ helm upgrade ferrolb charts/ferrolb --set speaker.logLevel=debug --set controller.logLevel=debug --wait",
+        "$ helm upgrade ferrolb charts/ferrolb --namespace ferrolb-system --values values.yaml \
+         --set speaker.logLevel=debug --set controller.logLevel=debug --wait",
     )?;
     let new = ["--set", "speaker.logLevel=debug", "--set", "controller.logLevel=debug"];
     let report = under_load(cluster, vip, |cluster| cluster.install(VALUES, &new).map(drop))?;
     let seen = format!("{} of {} connections lost", report.failures, report.attempts);
     screen.check("an upgrade loses nothing", seen, report.failures == 0)?;
-    screen.say("$ helm rollback ferrolb --wait")?;
+    screen.say("$ helm rollback ferrolb --namespace ferrolb-system --wait")?;
     let back = ["rollback", "ferrolb", "--namespace", "ferrolb-system", "--wait", "--timeout", "3m"];
     let report = under_load(cluster, vip, |cluster| cluster.helm(&back, "").map(drop))?;
     let seen = format!("{} of {} connections lost", report.failures, report.attempts);
@@ -144,35 +143,25 @@ fn ready(pods: &str) -> String {
 }
 
 fn address(cluster: &Cluster) -> Result<IpAddr, Error> {
-    cluster.wait_for("the service has an address", |cluster| {
-        let service = cluster.get(&["service", SERVICE]).ok()?;
-        service.pointer("/status/loadBalancer/ingress/0/ip")?.as_str()?.parse().ok()
-    })
+    let addresses = cluster.addresses("default", SERVICE)?;
+    addresses.first().copied().ok_or_else(|| Error::Refused { reason: format!("{SERVICE} has no address") })
 }
 
 fn owner(cluster: &Cluster, vip: IpAddr) -> Result<String, Error> {
     cluster.wait_for("a node answers for the address", |cluster| cluster.lab().owner(vip).ok()?)
 }
 
-/// Waits until the Service has that many endpoints that are ready.
-fn endpoints(cluster: &Cluster, wanted: usize) -> Result<(), Error> {
-    cluster.wait_for("the endpoints are where they are wanted", |cluster| {
-        let slices = cluster.get(&["endpointslices", "--selector", "kubernetes.io/service-name=web"]).ok()?;
-        let endpoints =
-            slices.pointer("/items")?.as_array()?.iter().filter_map(|slice| slice.get("endpoints")?.as_array());
-        let ready =
-            endpoints.flatten().filter(|one| one.pointer("/conditions/ready").is_some_and(|ready| ready == true));
-        (ready.count() == wanted).then_some(())
+/// Waits until that many speakers count that many members.
+fn members(cluster: &Cluster, wanted: usize) -> Result<(), Error> {
+    cluster.wait_for("all nodes are members again", |cluster| {
+        let members = cluster.members().ok()?;
+        (members.len() == wanted && members.values().all(|seen| seen.len() == wanted)).then_some(())
     })
 }
 
-/// Waits until the speaker of `node` counts that many members.
-fn members(cluster: &Cluster, node: &str, wanted: usize) -> Result<(), Error> {
-    cluster.wait_for("all nodes are members again", |cluster| {
-        let text = cluster.ferrolb(node, &["members", "--output", "json"]).ok()?;
-        let members: Vec<serde_json::Value> = serde_json::from_str(&text).ok()?;
-        (members.len() == wanted).then_some(())
-    })
+fn explain(screen: &mut Screen, cluster: &Cluster) -> Result<(), Error> {
+    screen.say("$ kubectl ferrolb explain default/web")?;
+    screen.quote(&cluster.kubectl(&["ferrolb", "explain", "default/web"])?)
 }
 
 /// Probes while `change` is made, and a little before and after.

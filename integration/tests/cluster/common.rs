@@ -8,13 +8,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ferrolb_integration::apiserver;
+pub(crate) use ferrolb_integration::cluster::NAMESPACE;
 use ferrolb_integration::cluster::{Cluster, Options, missing_requirements, web};
 use ferrolb_integration::{Family, ProbeOptions, ProbeReport};
 use parking_lot::{Mutex, MutexGuard};
-use serde_json::Value;
 
-/// Where the chart is installed.
-pub(crate) const NAMESPACE: &str = "ferrolb-system";
 /// A pool of the lab's network in each family, in the legacy form.
 pub(crate) const VALUES: &str = "\
 configInline:
@@ -93,22 +91,7 @@ impl Stage {
 
     /// Puts the pods of all Services on these nodes, and waits until the endpoints of `web` are there.
     pub(crate) fn web_on(&self, nodes: &[String]) {
-        for node in self.nodes() {
-            let label = if nodes.contains(&node) { "web=yes" } else { "web-" };
-            self.cluster.kubectl(&["label", "node", &node, label, "--overwrite"]).unwrap();
-        }
-        let wanted: std::collections::BTreeSet<String> = nodes.iter().cloned().collect();
-        self.cluster
-            .wait_for("the endpoints are on those nodes", |cluster| {
-                let slices = cluster.get(&["endpointslices", "--selector", "kubernetes.io/service-name=web"]).ok()?;
-                let slices = slices["items"].as_array()?.clone();
-                let on = |slice: &Value| -> Option<std::collections::BTreeSet<String>> {
-                    let ready = slice["endpoints"].as_array()?.iter().filter(|one| one["conditions"]["ready"] == true);
-                    ready.map(|one| one["nodeName"].as_str().map(str::to_owned)).collect()
-                };
-                (!slices.is_empty() && slices.iter().all(|slice| on(slice).as_ref() == Some(&wanted))).then_some(())
-            })
-            .unwrap();
+        self.cluster.serve_from(&["web"], nodes).unwrap();
     }
 
     /// Waits until every node's speaker is ready and counts all of them as members.
@@ -119,12 +102,11 @@ impl Stage {
                 let pods = cluster.get(&["daemonset", "ferrolb-speaker", "--namespace", NAMESPACE]).ok()?;
                 let ready = pods["status"]["numberReady"] == nodes.len();
                 let updated = pods["status"]["updatedNumberScheduled"] == nodes.len();
-                let sees_all = |node: &String| {
-                    let text = cluster.ferrolb(node, &["members", "--output", "json"]).ok()?;
-                    let members: Vec<Value> = serde_json::from_str(&text).ok()?;
-                    (members.len() == nodes.len()).then_some(())
+                let whole = || -> Option<bool> {
+                    let members = cluster.members().ok()?;
+                    Some(members.len() == nodes.len() && members.values().all(|seen| seen.len() == nodes.len()))
                 };
-                (ready && updated && nodes.iter().all(|node| sees_all(node).is_some())).then_some(())
+                (ready && updated && whole()?).then_some(())
             })
             .unwrap();
     }
@@ -132,13 +114,7 @@ impl Stage {
     /// The addresses of a Service, once it has one.
     pub(crate) fn addresses(&self, service: &str) -> Vec<IpAddr> {
         let (namespace, name) = service.split_once('/').unwrap();
-        self.cluster
-            .wait_for("the service has an address", |cluster| {
-                let service = cluster.get(&["service", name, "--namespace", namespace]).ok()?;
-                let ingress = service["status"]["loadBalancer"]["ingress"].as_array()?;
-                ingress.iter().map(|one| one["ip"].as_str()?.parse().ok()).collect()
-            })
-            .unwrap()
+        self.cluster.addresses(namespace, name).unwrap()
     }
 
     /// Its first address.
@@ -154,9 +130,8 @@ impl Stage {
     /// How often a node was taken for dead since its speaker was started, and was not.
     pub(crate) fn rejoins(&self, node: &str) -> u64 {
         let said = |cluster: &Cluster| -> Option<u64> {
-            let text = cluster.ferrolb(node, &["members", "--output", "json"]).ok()?;
-            let members: Vec<Value> = serde_json::from_str(&text).ok()?;
-            members.iter().find(|member| member["me"] == true)?["rejoins"].as_u64()
+            let members = cluster.speakers(&["members", "--node", node]).ok()?.remove(node)?;
+            members.as_array()?.iter().find(|member| member["me"] == true)?["rejoins"].as_u64()
         };
         self.cluster.wait_for("its speaker knows", said).unwrap()
     }

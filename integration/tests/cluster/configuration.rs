@@ -57,6 +57,7 @@ fn status_and_events_say_where_an_address_is_and_the_tool_in_the_pod_says_why() 
     let events =
         stage.cluster.get(&["events", "--field-selector", "involvedObject.name=web,reason=nodeAssigned"]).unwrap();
     assert!(!events.pointer("/items").unwrap().as_array().unwrap().is_empty());
-    let explained = stage.cluster.ferrolb(&owner, &["explain", WEB]).unwrap();
+    let in_a_pod = ["exec", "--namespace", NAMESPACE, "daemonset/ferrolb-speaker", "--", "ferrolb", "explain", WEB];
+    let explained = stage.cluster.kubectl(&in_a_pod).unwrap();
     assert!(explained.contains(&format!("announced from {owner}")), "{explained}");
 }

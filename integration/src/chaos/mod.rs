@@ -89,7 +89,9 @@ pub fn run<T: Target>(
     let mut rng = StdRng::seed_from_u64(seed);
     let mut report = Report { seed, ..Report::default() };
     let addresses = target.addresses()?;
-    let mut run = Run { target, model: Model::new(target.nodes()), addresses, owners: Answerers::new() };
+    let nodes = target.nodes();
+    target.serve_from(&nodes)?;
+    let mut run = Run { target, model: Model::new(nodes), addresses, owners: Answerers::new() };
     if let Err(violation) = run.wait_for_rest()? {
         report.violation = Some(format!("before any fault: {violation}"));
         return Ok(report);
@@ -127,7 +129,9 @@ fn line(outcome: &Outcome) -> String {
         String::new()
     };
     let (gap, rest) = (millis(outcome.gap), millis(outcome.rest));
-    format!("      gap {gap}, {} of {} connections lost, at rest after {rest}{pause}", outcome.lost, outcome.attempts)
+    let Outcome { lost, attempts, failures, .. } = outcome;
+    let kinds = if *lost == 0 { String::new() } else { format!(" {failures:?}") };
+    format!("      gap {gap}, {lost} of {attempts} connections lost{kinds}, at rest after {rest}{pause}")
 }
 
 // === impl Run ===

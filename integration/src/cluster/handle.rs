@@ -19,6 +19,8 @@ use crate::layout::{Family, SWITCH};
 const WAIT_DEADLINE: Duration = Duration::from_secs(120);
 /// How often it looks.
 const WAIT_POLL: Duration = Duration::from_millis(50);
+/// Seconds that a speaker has to answer: one whose node is dead never does.
+const SPEAKER_PATIENCE: &str = "5";
 /// The chart.
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/ferrolb");
 /// Where the chart is installed.
@@ -171,7 +173,7 @@ impl Cluster {
     /// # Errors
     /// [`Error::Protocol`] with what is no JSON, and as [`ferrolb`](Self::ferrolb).
     pub fn speakers(&self, question: &[&str]) -> Result<BTreeMap<String, Value>, Error> {
-        let output = self.ferrolb(&[question, &["--output", "json"]].concat())?;
+        let output = self.ferrolb(&[question, &["--output", "json", "--timeout", SPEAKER_PATIENCE]].concat())?;
         let lines: Vec<Value> = serde_json::from_slice(&output.stdout)?;
         let answer = |line: &Value| Some((line.get("node")?.as_str()?.to_owned(), line.get("answer")?.clone()));
         Ok(lines.iter().filter_map(answer).collect())

@@ -129,9 +129,11 @@ fn line(outcome: &Outcome) -> String {
         String::new()
     };
     let (gap, rest) = (millis(outcome.gap), millis(outcome.rest));
-    let Outcome { lost, attempts, failures, .. } = outcome;
+    let Outcome { lost, attempts, failures, owners: [before, after], .. } = outcome;
     let kinds = if *lost == 0 { String::new() } else { format!(" {failures:?}") };
-    format!("      gap {gap}, {lost} of {attempts} connections lost{kinds}, at rest after {rest}{pause}")
+    format!(
+        "      gap {gap}, {lost} of {attempts} connections lost{kinds}, at rest after {rest}, {before} -> {after}{pause}"
+    )
 }
 
 // === impl Run ===
@@ -141,6 +143,7 @@ impl<T: Target> Run<'_, T> {
     fn step(&mut self, fault: &Fault, number: usize) -> Result<Result<Outcome, String>, Error> {
         self.target.serve_from(&self.model.backends(fault))?;
         let address = self.watched(fault, number);
+        let before = self.owner(&address);
         let measurement = self.target.measure(address)?;
         measurement.wait_until_steady(STEADY_BEFORE)?;
         let mut lossy = self.model.is_lossy();
@@ -165,8 +168,14 @@ impl<T: Target> Run<'_, T> {
             rest,
             pause: seen.longest_pause,
             lossy,
+            owners: [before, self.owner(&address)],
         };
         Ok(judge(&outcome, address).map_or(Ok(outcome), Err))
+    }
+
+    /// Who answered for it at the last rest.
+    fn owner(&self, address: &IpAddr) -> String {
+        self.owners.get(address).map(names).unwrap_or_default()
     }
 
     /// An address of the node that the fault hits, where it has one; else one after the other.
@@ -219,10 +228,6 @@ impl<T: Target> Run<'_, T> {
         let mut wrong = Vec::new();
         for (side, answerers) in self.model.sides().iter().zip(looked) {
             for (address, who) in answerers {
-                let names = |nodes: &BTreeSet<String>| match nodes.len() {
-                    0 => "nobody".to_owned(),
-                    _ => nodes.iter().cloned().collect::<Vec<_>>().join(", "),
-                };
                 let count = usize::from(!side.candidates.is_empty());
                 if who.len() != count || !who.is_subset(&side.candidates) {
                     let (who, candidates) = (names(who), names(&side.candidates));
@@ -233,6 +238,10 @@ impl<T: Target> Run<'_, T> {
         }
         (!wrong.is_empty()).then(|| wrong.join("; "))
     }
+}
+
+fn names(nodes: &BTreeSet<String>) -> String {
+    if nodes.is_empty() { "nobody".to_owned() } else { nodes.iter().cloned().collect::<Vec<_>>().join(", ") }
 }
 
 fn is_over(began: Instant) -> bool {

@@ -26,6 +26,8 @@ pub struct Outcome {
     pub pause: Duration,
     /// Whether frames were lost on purpose meanwhile.
     pub lossy: bool,
+    /// Who answered for the address before, and who did afterwards.
+    pub owners: [String; 2],
 }
 
 /// All of them.
@@ -86,6 +88,7 @@ mod tests {
             rest: Duration::from_millis(700),
             pause: Duration::ZERO,
             lossy,
+            owners: ["a", "b"].map(str::to_owned),
         };
         let outcomes = vec![outcome(300, false), outcome(100, false), outcome(900, true), outcome(200, false)];
         let text = Report { seed: 1, outcomes, violation: None }.to_string();

@@ -76,6 +76,21 @@ pub(super) enum ClusterVerb {
         #[arg(long, default_value_t = 100)]
         faults: usize,
     },
+    /// Measure on a cluster of its own: gaps at crashes, updates under load, memory and processor time with many Services.
+    Bench {
+        /// How kube-proxy works.
+        #[arg(long, value_enum, default_value_t)]
+        proxy: ProxyMode,
+        /// Archive with the image of ferrolb; default: made of the binaries where `lab` is.
+        #[arg(long)]
+        image: Option<PathBuf>,
+        /// How often the owner crashes.
+        #[arg(long, default_value_t = 10)]
+        crashes: usize,
+        /// Number of Services.
+        #[arg(long, default_value_t = 1_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=4_000))]
+        services: usize,
+    },
     /// Say what this machine lacks to run a cluster.
     Check,
 }
@@ -128,6 +143,10 @@ pub(super) fn run(name: &str, verb: ClusterVerb) -> Result<u8, Error> {
         }
         ClusterVerb::Demo { proxy, image } => return Ok(u8::from(!tour::cluster_demo(proxy, image)?)),
         ClusterVerb::Chaos { seed, faults } => return chaos::on_cluster(seed, faults),
+        ClusterVerb::Bench { proxy, image, crashes, services } => {
+            let options = tour::ClusterBench { proxy, image, crashes, services };
+            return Ok(u8::from(!tour::cluster_bench(&options)?));
+        }
         ClusterVerb::Check => return check(),
     }
     Ok(0)

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::cables::Cables;
 use super::processes::Phase;
-use super::{Supervisor, daemons, defaults, kubernetes, topology};
+use super::{Supervisor, daemons, defaults, kubernetes, neighbours, topology};
 use crate::clock;
 use crate::error::Error;
 use crate::layout::{Host, INTERFACE, Mac, SWITCH};
@@ -204,10 +204,17 @@ impl Supervisor {
     /// Gives a node's interface another hardware address.
     pub(super) async fn change_mac(&self, node: &str, mac: Mac) -> Result<(), Error> {
         let _one_at_a_time = self.one_fault.lock().await;
-        self.node(node)?;
+        let host = self.node(node)?;
         let interface = self.made.lock().interface(node).to_owned();
         self.runner.ip_batch(node, &format!("link set dev {interface} address {mac}\n")).await?;
         self.made.lock().macs.insert(node.to_owned(), mac);
+        // Of its own addresses the kernel tells others in one frame, which may get lost like any other.
+        for other in self.layout.hosts().iter().filter(|other| other.name != node) {
+            let theirs = self.made.lock().interface(&other.name).to_owned();
+            for address in &host.addresses {
+                neighbours::forget(&self.runner, &other.name, &theirs, *address).await;
+            }
+        }
         self.events.fault(format!("{interface} of {node} has the address {mac} now")).await;
         Ok(())
     }

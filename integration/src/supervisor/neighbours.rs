@@ -25,10 +25,15 @@ pub(super) async fn entry(runner: &Runner, place: &str, address: IpAddr) -> Resu
     Ok(rows.iter().find_map(|row| row.get("lladdr")?.as_str()?.parse().ok()))
 }
 
+/// Makes `place` ask for `address` before it sends there again.
+pub(super) async fn forget(runner: &Runner, place: &str, interface: &str, address: IpAddr) {
+    // An entry that is not there need not be deleted.
+    runner.ip_batch(place, &format!("neigh del {address} dev {interface}\n")).await.ok();
+}
+
 /// Who answers now when `place` asks for `address`: resolved afresh.
 pub(super) async fn resolve(runner: &Runner, place: &str, address: IpAddr) -> Result<Option<Mac>, Error> {
-    // An entry that is not there need not be deleted.
-    runner.ip_batch(place, &format!("neigh del {address} dev {INTERFACE}\n")).await.ok();
+    forget(runner, place, INTERFACE, address).await;
     send_one(place, address)?;
     let resolved = async {
         loop {

@@ -152,7 +152,7 @@ fn owner(cluster: &Cluster, vip: IpAddr) -> Result<String, Error> {
 }
 
 /// Waits until that many speakers count that many members.
-fn members(cluster: &Cluster, wanted: usize) -> Result<(), Error> {
+pub(super) fn members(cluster: &Cluster, wanted: usize) -> Result<(), Error> {
     cluster.wait_for("all nodes are members again", |cluster| {
         let members = cluster.members().ok()?;
         (members.len() == wanted && members.values().all(|seen| seen.len() == wanted)).then_some(())

@@ -6,7 +6,7 @@ mod demo;
 mod keepalived;
 mod screen;
 
-pub(crate) use bench::{BenchOptions, Part, bench};
+pub(crate) use bench::{BenchOptions, ClusterBench, Part, bench, cluster as cluster_bench};
 pub(crate) use cluster::demo as cluster_demo;
 pub(crate) use demo::demo;
 

@@ -1,4 +1,6 @@
-//! What is done on purpose loses nothing: updates, drained and excluded nodes.
+//! What is done on purpose loses nothing: updates, drained and excluded nodes, other keys.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail the test")]
 
 use std::collections::BTreeMap;
 

@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{BenchOptions, MEDIAN, Sample, WORST, millis, profile_name, quantile, report};
+use super::{BenchOptions, MEDIAN, Sample, WORST, millis, profile_name, quantile, report, tell_crash};
 use crate::error::Error;
 use crate::lab::{Daemons, Lab, Options};
-use crate::output::print;
 use crate::tour::keepalived::Keepalived;
 use crate::tour::screen::Screen;
 use crate::tour::{address, endpoints_beside, everybody_is_a_member, nodes, owner, target};
@@ -79,12 +78,7 @@ fn keepalived(crashes: usize) -> Result<Vec<Sample>, Error> {
 fn crash(lab: &Lab, vip: IpAddr, number: usize, victim: &str) -> Result<Sample, Error> {
     endpoints_beside(lab, victim)?;
     let sample = Sample::of(&lab.gap(target(vip), |lab| lab.kill(victim))?);
-    print(&format!(
-        "   {number:>3}  {victim} crashed: gap {:>7}, {:>4} connections lost (pause {})\n",
-        millis(sample.gap),
-        sample.lost,
-        millis(sample.pause)
-    ))?;
+    tell_crash(number, victim, &sample)?;
     lab.heal(victim)?;
     Ok(sample)
 }

@@ -2,9 +2,12 @@
 //! many addresses cost; with keepalived beside the crashes in the same run.
 
 mod announcement;
+mod cluster;
 mod crashes;
 mod moves;
 mod takeover;
+
+pub(crate) use self::cluster::{ClusterBench, cluster};
 
 use std::time::Duration;
 
@@ -81,6 +84,11 @@ pub(crate) fn bench(options: &BenchOptions) -> Result<bool, Error> {
         takeover::measure(&mut screen, options)?;
     }
     Ok(kept)
+}
+
+fn tell_crash(number: usize, owner: &str, sample: &Sample) -> Result<(), Error> {
+    let (gap, lost, pause) = (millis(sample.gap), sample.lost, millis(sample.pause));
+    print(&format!("   {number:>3}  {owner} crashed: gap {gap:>7}, {lost:>4} connections lost (pause {pause})\n"))
 }
 
 fn report(who: &str, samples: &[Sample]) -> Result<(), Error> {

@@ -6,7 +6,7 @@ COPY . .
 # A target is named so that build scripts and macros, which cannot be static, are built without these flags.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/ferrolb/target \
     target=$(rustc -vV | sed -n 's/^host: //p') && \
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target "$target" \
+    RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" cargo build --release --locked --target "$target" \
       --package ferrolb-cli --package ferrolb-controller --package ferrolb-speaker && \
     cd "target/$target/release" && \
     install -D -t /image/usr/local/bin ferrolb ferrolb-controller ferrolb-speaker && \

@@ -7,6 +7,10 @@ use std::process::Command;
 
 use super::error::{Error, file};
 
+/// Without libraries; and with a tenth of the table that says where addresses stand in a program that may be loaded anywhere:
+/// all of it is read at the start and would count as memory.
+const FLAGS: [&str; 2] = ["-Ctarget-feature=+crt-static", "-Clink-arg=-Wl,-z,pack-relative-relocs"];
+
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct Build {
@@ -62,7 +66,7 @@ fn places(root: &Path, directory: &Path) -> Vec<(PathBuf, &'static str)> {
 /// reaches build scripts and macros, which cannot be static.
 fn rust_flags(places: &[(PathBuf, &str)]) -> String {
     let cut = places.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
-    std::iter::once("-Ctarget-feature=+crt-static".to_owned()).chain(cut).collect::<Vec<_>>().join("\x1f")
+    FLAGS.map(str::to_owned).into_iter().chain(cut).collect::<Vec<_>>().join("\x1f")
 }
 
 fn c_flags(places: &[(PathBuf, &str)]) -> String {

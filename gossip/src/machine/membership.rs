@@ -115,8 +115,9 @@ impl Gossip {
     /// A timer of foca fired.
     pub(super) fn swim_timer(&mut self, now: Instant, timer: Timer<Identity>) {
         let own_verdict = if let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = &timer {
+            let accused = now.checked_sub(self.profile.suspect).unwrap_or(now);
             // foca tells the member that it is down even when it refuted the suspicion in time.
-            if !self.is_suspect(member_id, *incarnation) {
+            if !self.is_suspect(member_id, *incarnation) || self.doubts.heard_since(member_id.addr, accused) {
                 self.counters.stale_suspicions += 1;
                 return;
             }
@@ -203,6 +204,7 @@ impl Gossip {
             Event::Rejoined => self.rejoined(now),
             Event::ProbeFailed(suspect) => {
                 self.counters.probes_failed += 1;
+                self.doubts.accuse(suspect.addr);
                 self.nudge(now, suspect, REMINDERS);
             }
         }
@@ -236,9 +238,7 @@ impl Gossip {
         let Some(accused) = accused.filter(|member| member.state() == State::Suspect) else { return };
         let suspicion = Message::Suspicion(Suspicion { accuser: self.me.clone(), accused });
         self.transmit(suspect.addr, &suspicion);
-        if self.vigil.watches(&suspect) {
-            self.check_through_others(suspect.addr, 1);
-        }
+        self.check_through_others(suspect.addr, 1);
         if let Some(left) = left.checked_sub(1) {
             let pause = self.profile.suspect / (u32::from(REMINDERS) + 1);
             self.schedule(now, pause.max(Duration::from_millis(5)), Task::Nudge { suspect, left });
@@ -331,6 +331,7 @@ impl Gossip {
             self.members.insert(self.me.name.clone(), self.me.clone());
         }
         self.close_ring(now);
+        self.doubts.retain(|addr| self.members.values().any(|member| member.addr == addr));
         self.company.review(now, &self.seeds, self.members.values());
         self.table.review(now, |claim| lives(&self.members, claim));
         self.changed();

@@ -5,6 +5,7 @@
 //! * [`recovery`](self::recovery): what follows when this node was declared down, stalled, or leaves;
 //! * [`hearing`](self::hearing): what a node that hears nobody keeps to itself;
 //! * [`vigil`](self::vigil): how a death is noticed at once;
+//! * [`doubts`](self::doubts): signs of life from whom we accuse;
 //! * [`exchange`](self::exchange): digests and transfers of the whole state;
 //! * [`claims`](self::claims): the claim table;
 //! * [`facts`](self::facts): what the members tell about themselves;
@@ -13,6 +14,7 @@
 
 mod brief;
 mod claims;
+mod doubts;
 mod exchange;
 mod facts;
 mod flapping;
@@ -33,6 +35,7 @@ use rand::{RngExt, SeedableRng};
 
 use self::brief::Acquainted;
 use self::claims::Conceded;
+use self::doubts::Doubts;
 use self::exchange::Pulls;
 use self::facts::Own;
 use self::flapping::Flaps;
@@ -146,6 +149,7 @@ pub struct Gossip {
     hearing: Hearing,
     acquainted: Acquainted,
     vigil: Vigil,
+    doubts: Doubts,
     readiness: Readiness,
     table: Table,
     own: Own,
@@ -195,6 +199,7 @@ impl Gossip {
             hearing: Hearing::new(now),
             acquainted: Acquainted::default(),
             vigil: Vigil::new(now),
+            doubts: Doubts::default(),
             readiness: Readiness::new(now),
             table: Table::default(),
             own: Own::default(),
@@ -318,7 +323,7 @@ impl Gossip {
         match self.channel.open(now, from, bytes, &mut self.counters) {
             Opened::Message { kind, body } => {
                 self.hearing.heard(now);
-                self.vigil.heard(now, from);
+                self.signs_of(now, from);
                 match Message::decode(kind, body) {
                     Ok(message) => self.message(now, from, message),
                     Err(Unreadable::Kind) => self.counters.unknown_kind += 1,

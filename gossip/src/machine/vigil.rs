@@ -64,11 +64,6 @@ impl Vigil {
         }
     }
 
-    /// This is whom we watch.
-    pub(super) fn watches(&self, member: &Identity) -> bool {
-        self.watched.as_ref().is_some_and(|watched| watched.member == *member)
-    }
-
     /// The member was heard since a check began, or the check is of no interest any more.
     fn heard_since(&self, member: &Identity, since: Instant) -> bool {
         let checked = |watched: &&Watched| watched.member == *member && watched.checked == Some(since);
@@ -254,6 +249,12 @@ impl Gossip {
         }
     }
 
+    /// A member lives: it was heard, itself or through another.
+    pub(super) fn signs_of(&mut self, now: Instant, member: SocketAddr) {
+        self.vigil.heard(now, member);
+        self.doubts.heard(now, member);
+    }
+
     pub(super) fn hear_watch(&mut self, now: Instant, from: SocketAddr, message: &Watch) {
         match *message {
             Watch::Beat => self.vigil.takes_part(from),
@@ -267,7 +268,7 @@ impl Gossip {
                 if who == from {
                     self.vigil.takes_part(from);
                 }
-                self.vigil.heard(now, who);
+                self.signs_of(now, who);
             }
             Watch::Alive { origin: Some(origin), .. } => {
                 if self.is_member_address(origin) {

@@ -15,11 +15,14 @@ use crate::scraping::scrape;
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 const MANIFEST: &str = "optional/node-failure.yaml";
 
-/// A pod on a node.
+/// A pod on a node; its account is one that there is.
 fn pod(node: &str) -> Value {
     json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("on-{node}"), "namespace": "default" },
-        "spec": { "nodeName": node, "containers": [{ "name": "web", "image": "web" }] },
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": format!("on-{node}"), "namespace": DEFAULT_NAMESPACE },
+        "spec": {
+            "nodeName": node, "serviceAccountName": "controller", "containers": [{ "name": "web", "image": "web" }],
+        },
     })
 }
 

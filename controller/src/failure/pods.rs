@@ -72,7 +72,7 @@ async fn patch(client: &Client, held: &watch::Receiver<Held>, pod: Pod, node: &s
             "type": READY,
             "status": "False",
             "reason": "NodeFailed",
-            "message": format!("{COMPONENT}: most speakers hold node {node} for dead"),
+            "message": format!("{COMPONENT}: most speakers hold {node} for dead"),
             "lastTransitionTime": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         }] },
     });

@@ -107,16 +107,20 @@ fn heard(error: ErrorKind) -> Heard {
 
 /// Writes what is held for dead whenever it changes; at first that nothing is, so that the controller counts us.
 async fn report(node: String, writer: Writer, mut deaths: Deaths) {
+    let mut broken = false;
     loop {
         let dead = deaths.borrow_and_update().clone();
         match writer.node_health(&node, &unreachable(&dead, now(), Timestamp::now())).await {
             Ok(()) => {
+                broken = false;
                 if deaths.changed().await.is_err() {
                     return;
                 }
             }
             Err(error) => {
-                tracing::warn!(error = ferrolb_daemon::sentence(&error), "report not written");
+                if !std::mem::replace(&mut broken, true) {
+                    tracing::warn!(error = ferrolb_daemon::sentence(&error), "report not written; trying again");
+                }
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -134,4 +138,33 @@ fn unreachable(dead: &BTreeMap<NodeName, Dead>, now: Instant, time: Timestamp) -
         checked: at(dead.checked),
     };
     dead.iter().map(node).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_living_kernel_answers_whoever_listens() {
+        assert_eq!(listen([127, 0, 0, 1].into()).await, Heard::Answer);
+    }
+
+    #[test]
+    fn what_is_wrong_here_says_nothing_about_there() {
+        assert_eq!(heard(ErrorKind::HostUnreachable), Heard::Silence);
+        for here in [ErrorKind::NetworkUnreachable, ErrorKind::PermissionDenied, ErrorKind::AddrNotAvailable] {
+            assert_eq!(heard(here), Heard::Nothing, "{here}");
+        }
+    }
+
+    #[test]
+    fn times_are_those_of_the_wall_clock() {
+        let (now, time) = (now(), Timestamp::from_second(1_700_000_000).unwrap());
+        let (since, checked) = (now - Duration::from_secs(7), now - Duration::from_secs(2));
+        let dead = BTreeMap::from([("n1".into(), Dead { since, checked })]);
+        let reported = unreachable(&dead, now, time);
+        let seconds = |time: &MicroTime| time.0.as_second() - 1_700_000_000;
+        assert_eq!((seconds(&reported[0].since), seconds(&reported[0].checked)), (-7, -2));
+        assert_eq!(reported[0].node, "n1");
+    }
 }

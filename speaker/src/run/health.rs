@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_wall_clock() {
-        let (now, time) = (now(), Timestamp::from_second(1_700_000_000).unwrap());
-        let (since, checked) = (now - Duration::from_secs(7), now - Duration::from_secs(2));
+        let (since, time) = (now(), Timestamp::from_second(1_700_000_000).unwrap());
+        let (checked, now) = (since + Duration::from_secs(5), since + Duration::from_secs(7));
         let dead = BTreeMap::from([("n1".into(), Dead { since, checked })]);
         let reported = unreachable(&dead, now, time);
         let seconds = |time: &MicroTime| time.0.as_second() - 1_700_000_000;

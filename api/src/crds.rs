@@ -7,6 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
+use crate::v1alpha1::NodeHealthReport;
 use crate::v1beta1::{
     BFDProfile, BGPAdvertisement, Community, ConfigurationState, IPAddressPool, L2Advertisement, ServiceBGPStatus,
     ServiceL2Status,
@@ -31,6 +32,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         ConfigurationState::crd(),
         IPAddressPool::crd(),
         L2Advertisement::crd(),
+        NodeHealthReport::crd(),
         ServiceBGPStatus::crd(),
         ServiceL2Status::crd(),
     ]

@@ -10,6 +10,7 @@ pub mod conversion;
 pub mod crds;
 pub mod labels;
 mod small_map;
+pub mod v1alpha1;
 pub mod v1beta1;
 pub mod v1beta2;
 

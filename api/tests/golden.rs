@@ -44,7 +44,8 @@ fn generated_crds_are_those_that_people_have_installed() {
         include_str!("crds/servicebgpstatuses.yaml"),
         include_str!("crds/servicel2statuses.yaml"),
     ];
-    let ours = ferrolb_api::crds::all();
+    let mut ours = ferrolb_api::crds::all();
+    ours.retain(|crd| crd.spec.group == ferrolb_api::GROUP);
     assert_eq!(ours.len(), golden.len());
     for (crd, golden) in ours.iter().zip(golden) {
         let mut ours = normalised(serde_json::to_value(crd).unwrap());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_api::labels;
+use ferrolb_api::v1alpha1::UnreachableNode;
 use ferrolb_api::v1beta1::IPAddressPoolStatus;
 use ferrolb_config::{ObjectRef, Problem};
 use jiff::Timestamp;
@@ -301,6 +302,18 @@ impl Writer {
         match &self.0 {
             Target::Directory(directory) => directory.remove_l2(namespace, service, node),
             Target::Kubernetes(api, _) => api.remove_l2(namespace, service, node).await,
+        }
+    }
+
+    /// Writes which nodes the speaker of `node` holds for dead, for the controller to act on. A directory has no pods to
+    /// act on.
+    ///
+    /// # Errors
+    /// What was reported before stands.
+    pub async fn node_health(&self, node: &str, unreachable: &[UnreachableNode]) -> Result<(), WriteError> {
+        match &self.0 {
+            Target::Directory(_) => Ok(()),
+            Target::Kubernetes(api, _) => api.write_node_health(node, unreachable).await,
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod brain;
+pub mod health;
 pub mod metrics;
 pub mod plan;
 pub mod record;

@@ -14,7 +14,7 @@ pub(crate) fn committed() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../charts/crds")
 }
 
-/// Text of every file by its name, `<plural>.metallb.io.yaml`.
+/// Text of every file by its name, `<plural>.<group>.yaml`.
 pub(crate) fn files() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
     let mut files = BTreeMap::new();
     for crd in crds::all() {

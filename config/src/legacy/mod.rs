@@ -17,7 +17,7 @@ use crate::resource::Resources;
 use crate::values::{LISTS, from_lists};
 
 /// Top-level keys of Helm values: those of the chart, and those that charts of `MetalLB` have or once had.
-pub const VALUES_KEYS: [&str; 25] = [
+pub const VALUES_KEYS: [&str; 26] = [
     "bfdProfiles",
     "bgpAdvertisements",
     "bgpPeers",
@@ -38,6 +38,7 @@ pub const VALUES_KEYS: [&str; 25] = [
     "loadBalancerClass",
     "nameOverride",
     "networkpolicies",
+    "nodeFailure",
     "prometheus",
     "psp",
     "rbac",

@@ -8,6 +8,7 @@ use ferrolb_daemon::{DaemonArgs, GuardArgs, GuardError};
 use ferrolb_source::{SourceError, WriteError};
 use thiserror::Error;
 
+use crate::failure::FailureArgs;
 use crate::webhook::{WebhookArgs, WebhookError};
 
 /// Flags of `ferrolb-controller`.
@@ -34,6 +35,9 @@ pub struct ControllerArgs {
     /// Name of the Lease that decides which replica assigns addresses.
     #[arg(long, env = "FERROLB_LEASE_NAME", default_value = "ferrolb-controller")]
     pub lease_name: String,
+    /// Nodes that die.
+    #[command(flatten)]
+    pub failure: FailureArgs,
     /// Flags that MetalLB's controller has and that have no meaning here.
     #[command(flatten)]
     pub ignored: IgnoredArgs,

@@ -28,13 +28,14 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::failure::{self, Watched};
 use crate::guard::guard;
 use crate::lease::{Held, Lease};
 use crate::metrics::Metrics;
 use crate::webhook::{ShownOfWebhooks, WebhookMode, serve_webhooks};
 
 /// Who says what the events say, and whose fields the written ones are.
-const COMPONENT: &str = "ferrolb-controller";
+pub(crate) const COMPONENT: &str = "ferrolb-controller";
 /// What nobody tells of when it is changed or removed, the ConfigurationState, is looked at this often: one question, by
 /// the one controller that is in charge, costs less than a watch.
 const CHECK: Duration = Duration::from_secs(5);
@@ -134,6 +135,10 @@ async fn on_kubernetes(
     let failures = source.failure_count();
     let help = "Watches that failed and were begun anew";
     registry.register(ferrolb_daemon::observed("ferrolb_watch_failures_total", help, failures)?)?;
+    if let Some(held) = held.clone().filter(|_| args.failure.fail_endpoints) {
+        let watched = Watched { held, writer: source.writer.clone(), namespace: namespace.clone() };
+        failure::spawn(&args.failure, client.clone(), watched, &registry, tasks, shutdown.clone())?;
+    }
     if mode == WebhookMode::Disabled {
         webhooks.set(true);
     } else {

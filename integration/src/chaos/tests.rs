@@ -33,6 +33,7 @@ impl Measurement for Measured {
             successes: 100 - self.0,
             failures: self.0,
             failures_by_kind: BTreeMap::new(),
+            failing: None,
             gap: Some(Gap { duration: gap, from: start, to: gap }),
             first_success: Some(start),
             last_success: Some(gap),

@@ -60,6 +60,9 @@ pub struct ProbeReport {
     pub failures: u64,
     /// The failures by their kind: `timeout`, `connection refused`, ...
     pub failures_by_kind: BTreeMap<String, u64>,
+    /// From the first connection that failed to the last, by when they were begun: how long some failed, although others
+    /// may have succeeded.
+    pub failing: Option<Gap>,
     /// The longest time without a success; none when there was no success at all.
     pub gap: Option<Gap>,
     /// When the first handshake was complete, from the start of the run.
@@ -76,16 +79,16 @@ pub struct ProbeReport {
     pub backends: BTreeMap<String, u64>,
 }
 
-/// A time without a success.
+/// A time in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// How long.
     #[serde(rename = "duration_ms", with = "millis")]
     pub duration: Duration,
-    /// The success before it, from the start of the run.
+    /// The connection before it or at its beginning, from the start of the run.
     #[serde(rename = "from_ms", with = "millis")]
     pub from: Duration,
-    /// The success after it, or the end of the run.
+    /// The connection after it or at its end, or the end of the run.
     #[serde(rename = "to_ms", with = "millis")]
     pub to: Duration,
 }

@@ -24,6 +24,8 @@ const REQUEST: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 
 /// What became of one connection.
 struct Outcome {
+    /// When it was begun.
+    begun: Instant,
     /// When its handshake was complete, or why it was not.
     handshake: Result<Instant, String>,
     /// Who answered.
@@ -67,7 +69,7 @@ pub(crate) async fn run(
                 let socket = socket(options.target, &mut ports)?;
                 let now = clock::now();
                 tally.attempt(now);
-                attempts.spawn(attempt(socket, options.target, now + options.timeout, options.answers));
+                attempts.spawn(attempt(socket, options.target, (now, now + options.timeout), options.answers));
             }
             _ = reports.tick(), if progress_every.is_some() => tell(ProbeLine::Progress(tally.progress(clock::now())))?,
         }
@@ -102,7 +104,7 @@ fn count(
         tally.backend(name);
     }
     match outcome.handshake {
-        Err(kind) => tally.failure(kind),
+        Err(kind) => tally.failure(kind, outcome.begun),
         Ok(at) => {
             if tally.success(at) {
                 tell(ProbeLine::Running { at: at.saturating_duration_since(began) })?;
@@ -136,7 +138,12 @@ fn socket(target: SocketAddr, ports: &mut SourcePorts) -> Result<Socket, Error> 
     Err(Error::Refused { reason })
 }
 
-async fn attempt(socket: Socket, target: SocketAddr, deadline: Instant, answers: Answers) -> Outcome {
+async fn attempt(
+    socket: Socket,
+    target: SocketAddr,
+    (begun, deadline): (Instant, Instant),
+    answers: Answers,
+) -> Outcome {
     match connect(socket, target, deadline).await {
         Ok(stream) => {
             let handshake = Ok(clock::now());
@@ -144,18 +151,18 @@ async fn attempt(socket: Socket, target: SocketAddr, deadline: Instant, answers:
                 Answers::Ignored => None,
                 Answers::Counted => timeout_at(deadline.into(), ask(stream)).await.ok().flatten(),
             };
-            Outcome { handshake, backend }
+            Outcome { begun, handshake, backend }
         }
         // A reset that a connect ends with came after the SYN-ACK; one in answer to the SYN is a refusal (RFC 9293,
         // 3.10.7.3). The handshake was complete, and what breaks the connection then is not the announcement: when the
         // address has moved meanwhile, it is conntrack on the new node.
         Err(error) if error.kind() == ErrorKind::ConnectionReset => {
-            Outcome { handshake: Ok(clock::now()), backend: None }
+            Outcome { begun, handshake: Ok(clock::now()), backend: None }
         }
         Err(error) if error.kind() == ErrorKind::TimedOut => {
-            Outcome { handshake: Err("timeout".to_owned()), backend: None }
+            Outcome { begun, handshake: Err("timeout".to_owned()), backend: None }
         }
-        Err(error) => Outcome { handshake: Err(error.kind().to_string()), backend: None },
+        Err(error) => Outcome { begun, handshake: Err(error.kind().to_string()), backend: None },
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Tally {
     attempts: u64,
     successes: u64,
     failures: BTreeMap<String, u64>,
+    /// When the first and the last of them were begun.
+    failing: Option<(Instant, Instant)>,
     backends: BTreeMap<String, u64>,
     first_success: Option<Instant>,
     last_success: Option<Instant>,
@@ -28,6 +30,7 @@ impl Tally {
             attempts: 0,
             successes: 0,
             failures: BTreeMap::new(),
+            failing: None,
             backends: BTreeMap::new(),
             first_success: None,
             last_success: None,
@@ -61,9 +64,11 @@ impl Tally {
         false
     }
 
-    /// A connection failed.
-    pub(super) fn failure(&mut self, kind: String) {
+    /// A connection that was begun at `begun` failed. They may be told of out of order.
+    pub(super) fn failure(&mut self, kind: String, begun: Instant) {
         *self.failures.entry(kind).or_default() += 1;
+        let (first, last) = self.failing.unwrap_or((begun, begun));
+        self.failing = Some((first.min(begun), last.max(begun)));
     }
 
     /// A backend gave its name.
@@ -88,17 +93,16 @@ impl Tally {
         // A run that ends in an outage must not look like one without.
         let open = self.last_success.filter(|last| *last < ended).map(|last| (last, ended));
         let gap = open.map_or(self.gap, |open| longer(self.gap, open));
+        let times =
+            |(from, to)| Gap { duration: length((from, to)), from: self.since_start(from), to: self.since_start(to) };
         ProbeReport {
             target,
             ran_for: self.since_start(ended),
             attempts: self.attempts,
             successes: self.successes,
             failures: self.failures.values().sum(),
-            gap: gap.map(|(from, to)| Gap {
-                duration: length((from, to)),
-                from: self.since_start(from),
-                to: self.since_start(to),
-            }),
+            failing: self.failing.map(times),
+            gap: gap.map(times),
             first_success: self.first_success.map(|at| self.since_start(at)),
             last_success: self.last_success.map(|at| self.since_start(at)),
             longest_pause: self.longest_pause,
@@ -176,11 +180,23 @@ mod tests {
     }
 
     #[test]
+    fn failures_among_successes_are_counted_from_the_first_to_the_last() {
+        let began = clock::now();
+        let mut tally = Tally::new(began);
+        for at in [300, 100, 200] {
+            tally.failure("timeout".to_owned(), began + ms(at));
+            tally.success(began + ms(at + 1));
+        }
+        let report = tally.report("10.10.52.0:80".parse().unwrap(), began + ms(400));
+        assert_eq!(report.failing, Some(Gap { duration: ms(200), from: ms(100), to: ms(300) }));
+    }
+
+    #[test]
     fn progress_counts_the_open_gap() {
         let began = clock::now();
         let mut tally = Tally::new(began);
         tally.success(began + ms(1));
-        tally.failure("timeout".to_owned());
+        tally.failure("timeout".to_owned(), began);
         let progress = tally.progress(began + ms(301));
         assert_eq!((progress.silent, progress.longest_gap), (ms(300), ms(300)));
         assert_eq!((progress.successes, progress.failures), (1, 1));

@@ -16,7 +16,7 @@ use crate::scraping::scrape;
 
 /// One right: a verb on a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Right {
+pub(crate) struct Right {
     /// Where it holds; `None`: everywhere.
     namespace: Option<String>,
     group: String,
@@ -53,7 +53,9 @@ async fn the_controller_is_refused_nothing_and_uses_every_right_it_has() {
     for service in [web, late] {
         ask(&client, "DELETE", &path(&service), &Value::Null).await.object().unwrap();
     }
-    every_right_is_used(&installation.cluster).await;
+    let rights = rights("rbac.yaml");
+    assert!(rights.len() > 40, "{rights:#?}");
+    every_right_is_used(&installation.cluster, &rights).await;
 }
 
 /// An address, its event, and the pool's counters.
@@ -130,11 +132,9 @@ async fn shows_its_metrics(installation: &Installation) {
     }
 }
 
-/// The audit log tells of every right that the manifests give, and of no refusal.
-async fn every_right_is_used(cluster: &ControlPlane) {
+/// The audit log tells of every one of these rights of the controller, and of no refusal.
+pub(crate) async fn every_right_is_used(cluster: &ControlPlane, rights: &BTreeSet<Right>) {
     let user = service_account_user(DEFAULT_NAMESPACE, "controller");
-    let rights = rights();
-    assert!(rights.len() > 40, "{rights:#?}");
     // An entry may come a moment after the answer.
     let used = eventually("every right is used", async || {
         let log = cluster.audit_log().unwrap();
@@ -152,9 +152,9 @@ async fn every_right_is_used(cluster: &ControlPlane) {
     assert_eq!(refused, BTreeSet::new());
 }
 
-/// What the manifests allow the controller, right by right.
-fn rights() -> BTreeSet<Right> {
-    let documents = documents(&manifest_text("rbac.yaml"));
+/// What a manifest allows the controller, right by right.
+pub(crate) fn rights(manifest: &str) -> BTreeSet<Right> {
+    let documents = documents(&manifest_text(manifest));
     let mut rights = BTreeSet::new();
     let of = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
     for binding in of("RoleBinding").chain(of("ClusterRoleBinding")) {

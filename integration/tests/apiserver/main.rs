@@ -29,6 +29,8 @@ mod kubelet;
 #[cfg(test)]
 mod modes;
 #[cfg(test)]
+mod node_failure;
+#[cfg(test)]
 mod patience;
 #[cfg(test)]
 mod peers;

@@ -56,6 +56,18 @@ fn rights_are_those_of_the_manifests() {
 }
 
 #[test]
+fn rights_over_pods_come_with_the_wish_to_fail_endpoints_only() {
+    let Some(helm) = helm() else { return };
+    let usual = helm.defaults().0;
+    let chart = helm.template(&[], &["nodeFailure.failEndpoints=true"]).unwrap().0;
+    let mut manifests = documents(&text("charts/manifests/rbac.yaml"));
+    manifests.extend(documents(&text("charts/manifests/optional/node-failure.yaml")));
+    assert_eq!(rules(&chart), rules(&manifests));
+    assert_eq!(grants(&chart), grants(&manifests));
+    assert!(!rules(&usual).values().any(|rules| rules.to_string().contains("pods/status")), "{usual:#?}");
+}
+
+#[test]
 fn webhooks_are_those_of_the_manifests() {
     let Some(helm) = helm() else { return };
     let chart = helm.defaults();

@@ -57,7 +57,7 @@ fn every_definition_can_be_applied_by_kubectl_on_both_sides() {
         let mut arguments = vec!["apply", "--filename", CRDS, "--output", "name"];
         arguments.extend(how);
         let applied = stage.cluster.kubectl(&arguments).unwrap();
-        assert_eq!(applied.lines().count(), 9, "{applied}");
+        assert_eq!(applied.lines().count(), 10, "{applied}");
     }
 }
 

@@ -9,5 +9,6 @@ mod failover;
 mod installation;
 mod interruptions;
 mod lifetime;
+mod node_failure;
 mod planned;
 mod scraping;

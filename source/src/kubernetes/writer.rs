@@ -6,6 +6,7 @@ mod configuration_state;
 mod events;
 mod failed;
 mod l2_status;
+mod node_health;
 
 use std::fmt;
 use std::net::IpAddr;

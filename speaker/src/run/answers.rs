@@ -6,7 +6,7 @@ use ferrolb_source::ObjectKey;
 use super::interfaces;
 use super::speaker::Speaker;
 use crate::admin::{Address, Answer, Condition, InUse, Layer2, Member, Question, Status};
-use crate::plan::explain;
+use crate::plan::{Explanation, explain};
 
 // === impl Speaker ===
 
@@ -21,12 +21,22 @@ impl Speaker {
                     return Answer::Error(format!("{service:?}: write NAMESPACE/NAME"));
                 };
                 match explain(self.parts.brain.snapshot(), &ObjectKey::new(namespace, name)) {
-                    Some(story) => serde_json::to_value(story),
+                    Some(story) => serde_json::to_value(self.with_deaths(story)),
                     None => return Answer::Error(format!("there is no Service {service}")),
                 }
             }
         };
         value.map_or_else(|error| Answer::Error(error.to_string()), Answer::Ok)
+    }
+
+    /// Says of which nodes the endpoints are to fail, too.
+    fn with_deaths(&self, mut story: Explanation) -> Explanation {
+        let Some(deaths) = &self.parts.deaths else { return story };
+        let deaths = deaths.borrow();
+        for verdict in story.nodes.iter_mut().filter(|verdict| deaths.contains_key(verdict.node.as_str())) {
+            verdict.reason.push_str("; its address does not answer either: reported, so that its endpoints fail");
+        }
+        story
     }
 
     fn status(&self) -> Status {

@@ -90,6 +90,11 @@ pub struct SpeakerArgs {
     #[arg(long, env = "FERROLB_REBALANCE", num_args = 0..=1, require_equals = true, default_value_t = false,
           default_missing_value = "true")]
     pub rebalance: bool,
+    /// Try nodes that are gone from gossip, and report those that are dead, so that the controller fails their endpoints.
+    /// The controller needs the flag, too.
+    #[arg(long, env = "FERROLB_FAIL_ENDPOINTS", num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true")]
+    pub fail_endpoints: bool,
     /// Announce Services of this loadBalancerClass only [default: those without one].
     #[arg(long, default_value = "", hide_default_value = true)]
     pub lb_class: String,
@@ -188,6 +193,7 @@ impl SpeakerArgs {
         let flag = |name: &str, value: String| (name.to_owned(), value);
         BTreeMap::from([
             flag("--announce-in-use", self.announce_in_use.to_string()),
+            flag("--fail-endpoints", self.fail_endpoints.to_string()),
             flag("--gossip-profile", self.profile_name().to_owned()),
             flag("--gratuitous-arp-interval", self.gratuitous_arp_interval.to_string()),
             flag("--interface-exclude", self.interface_exclude.join(",")),

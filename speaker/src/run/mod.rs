@@ -6,6 +6,7 @@ mod confirmation;
 mod exclusion;
 mod gateways;
 mod handover;
+mod health;
 mod ignored;
 mod interfaces;
 mod keys;
@@ -78,6 +79,8 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
     let ((l2, heard), gossip) = (l2?, gossip?);
     let me = NodeName::from(args.node_name.as_str());
     let view = Arc::clone(&gossip.view.borrow());
+    let follow = || health::follow(&args.node_name, gossip.view.clone(), source.writer.clone(), tasks, &shutdown);
+    let deaths = args.fail_endpoints.then(follow);
     let mut speaker = Speaker::new(Parts {
         brain: Mind::new(Brain::new(me, args.options(), view), args.recorder(&metrics)?),
         observed: l2.observed(),
@@ -88,6 +91,7 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
         reporter: Reporter::new(&args.node_name, source.writer.clone(), place, &edges, now()),
         keys: keys.follow(&edges, last.clone()),
         exclusion,
+        deaths,
         profile,
         args: args.clone(),
         address,

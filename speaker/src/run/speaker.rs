@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::confirmation::Confirmation;
 use super::exclusion::Exclusion;
+use super::health::Deaths;
 use super::interfaces::{self, Port};
 use super::mind::Mind;
 use super::reporter::Reporter;
@@ -47,6 +48,8 @@ pub(super) struct Parts {
     pub(super) heard: mpsc::Receiver<ferrolb_l2::Heard>,
     pub(super) questions: mpsc::Receiver<Asked>,
     pub(super) reporter: Reporter,
+    /// The nodes that are held for dead; `None`: without `--fail-endpoints` nobody looks.
+    pub(super) deaths: Option<Deaths>,
     pub(super) metrics: Metrics,
     pub(super) ready: Readiness,
 }

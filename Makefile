@@ -33,8 +33,8 @@ fuzz: ## What comes from the network, mutated at random for a minute each (FUZZ_
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-gossip --lib -- fuzz --nocapture
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-l2 --test fuzz -- --nocapture
 
-kubernetes: ## Get Kubernetes' programs, etcd and helm for the tests (built once per user, about ten minutes)
-	@{ integration/kubernetes/get.sh && integration/kubernetes/get.sh cluster && integration/kubernetes/get.sh helm; } >/dev/null || { code=$$?; \
+kubernetes: ## Get Kubernetes' programs, etcd, helm and MetalLB for the tests (built once per user, about thirteen minutes)
+	@(for what in "" cluster helm metallb; do integration/kubernetes/get.sh $$what || exit; done) >/dev/null || { code=$$?; \
 	  [ $$code = 3 ] || exit $$code; echo "kubernetes: the tests that need an API server, a cluster or Helm will be skipped" >&2; }
 
 bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, the allocator, an API server

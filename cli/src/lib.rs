@@ -6,6 +6,7 @@ pub mod bundle;
 pub mod completions;
 pub mod convert;
 pub mod layer2;
+pub mod migrate;
 pub mod offline;
 mod output;
 pub mod pools;

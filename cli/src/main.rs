@@ -10,8 +10,8 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use ferrolb_cli::access::{Access, Asked, Place, Whom};
 use ferrolb_cli::{
-    Failure, Format, Output, OutputParser, Printer, ask, bundle, completions, convert, layer2, offline, pools, remote,
-    replay,
+    Failure, Format, Output, OutputParser, Printer, ask, bundle, completions, convert, layer2, migrate, offline, pools,
+    remote, replay,
 };
 use ferrolb_speaker::admin::DEFAULT_PATH;
 use ferrolb_speaker::plan::Options;
@@ -111,6 +111,9 @@ enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Replace another load balancer, with no address changed.
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
     /// Print the script that completes `ferrolb` in a shell.
     Completions {
         /// The shell.
@@ -207,6 +210,7 @@ fn dispatch(command: Command, namespace: Option<String>, place: &Place, printer:
         }
         Command::Replay { path, differences } => replay::replay(&path, differences, printer),
         Command::Convert { file } => convert::convert(&file, namespace.as_deref(), printer),
+        Command::Migrate(what) => migrate::migrate(&what, namespace.as_deref(), printer),
         Command::Completions { shell } => completions::script(shell, Cli::command()),
     }
 }

@@ -1,11 +1,12 @@
 #!/bin/bash
-# Gets the Kubernetes programs that the API server tier runs: etcd, kube-apiserver and kubectl; `get.sh helm`: Helm.
+# Gets the Kubernetes programs that the API server tier runs: etcd, kube-apiserver and kubectl; `get.sh helm`: Helm;
+# `get.sh metallb`: MetalLB's controller and speaker, and its chart in `chart`, for the tests of the migration from it.
 # `get.sh cluster`: also what runs a node and the cluster tier's control plane: kubelet, kube-proxy,
 # kube-controller-manager and kube-scheduler. Prints the folder that holds them on stdout, progress on stderr.
 #
 # KUBEBUILDER_ASSETS=DIR with all of the programs in it is used as it is. Otherwise they are built once
-# through the Go module proxy (about six minutes on two cores, the cluster's and Helm two more each) and kept
-# per user and version.
+# through the Go module proxy (about six minutes on two cores, the cluster's and Helm two more each, MetalLB three) and
+# kept per user and version.
 #
 # Exit code 3: there is no Go compiler to build them with; what needs them is to be skipped.
 set -euo pipefail
@@ -21,29 +22,52 @@ version() { awk -v module="$1" '$1 == "require" && $2 == module { print $3 } $1 
 kubernetes=$(version k8s.io/kubernetes apiserver/go.mod)
 IFS=. read -r major minor _ <<<"${kubernetes#v}"
 
+# Installs programs of a module beside their place and moves them there when all are made, so that they are whole or absent.
+install() { # folder, minutes, what, linker flags, programs with their version ...
+  local folder=$1 minutes=$2 what=$3 flags=$4 begin=$SECONDS
+  shift 4
+  say "building $what once into $folder (about $minutes minutes on two cores)"
+  GOBIN=$folder/.building CGO_ENABLED=0 go install -trimpath -ldflags "-s -w $flags" "$@" >&2
+  mv "$folder/.building"/* "$folder"
+  rmdir "$folder/.building"
+  say "$what built in $((SECONDS - begin)) s"
+}
+lock() { # folder; two at once would only build the same twice
+  mkdir -p "$1"
+  exec 9>"$1/.lock"
+  flock 9
+}
+
 helm=v3.19.0
 if [[ ${1:-} == helm ]]; then
   folder=$cache/helm-$helm
   if [[ -x $folder/helm ]]; then echo "$folder"; exit 0; fi
   need_go ""
-  mkdir -p "$folder"
-  exec 9>"$folder/.lock"
-  flock 9
-  if [[ ! -x $folder/helm ]]; then
-    say "building helm $helm once into $folder (about two minutes on two cores)"
-    begin=$SECONDS
-    module=helm.sh/helm/v3
-    stamp="-X $module/internal/version.version=$helm"
-    # What `helm template` takes the cluster for, where it asks none.
-    for package in chartutil lint/rules; do
-      stamp+=" -X $module/pkg/$package.k8sVersionMajor=$major -X $module/pkg/$package.k8sVersionMinor=$minor"
-    done
-    # Installed beside its place and moved there, so that it is whole or absent.
-    GOBIN=$folder/.building CGO_ENABLED=0 go install -trimpath -ldflags "-s -w $stamp" "$module/cmd/helm@$helm" >&2
-    mv "$folder/.building/helm" "$folder/helm"
-    rmdir "$folder/.building"
-    say "helm built in $((SECONDS - begin)) s"
-  fi
+  lock "$folder"
+  module=helm.sh/helm/v3
+  stamp="-X $module/internal/version.version=$helm"
+  # What `helm template` takes the cluster for, where it asks none.
+  for package in chartutil lint/rules; do
+    stamp+=" -X $module/pkg/$package.k8sVersionMajor=$major -X $module/pkg/$package.k8sVersionMinor=$minor"
+  done
+  [[ -x $folder/helm ]] || install "$folder" two "helm $helm" "$stamp" "$module/cmd/helm@$helm"
+  echo "$folder"
+  exit 0
+fi
+
+metallb=v0.16.1
+if [[ ${1:-} == metallb ]]; then
+  folder=$cache/metallb-$metallb
+  if [[ -x $folder/speaker && -d $folder/chart ]]; then echo "$folder"; exit 0; fi
+  need_go ""
+  lock "$folder"
+  module=go.universe.tf/metallb
+  [[ -x $folder/speaker ]] ||
+    install "$folder" three "MetalLB $metallb" "" "$module/controller@$metallb" "$module/speaker@$metallb"
+  source=$(cd / && GOFLAGS=-mod=mod go mod download -json "$module@$metallb" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  # Files of the module cache are read-only, and so would be the copy.
+  cp --recursive --no-preserve=mode "$source/charts/metallb" "$folder/.chart"
+  mv "$folder/.chart" "$folder/chart"
   echo "$folder"
   exit 0
 fi
@@ -68,9 +92,7 @@ if complete "$folder"; then echo "$folder"; exit 0; fi
 
 need_go ", or set KUBEBUILDER_ASSETS"
 
-mkdir -p "$folder"
-exec 9>"$folder/.lock"
-flock 9 # two at once would only build the same twice
+lock "$folder"
 build() { # module folder, package, program, linker flags
   [[ -x $folder/$3 ]] && return
   local begin=$SECONDS

@@ -50,5 +50,5 @@ pub use self::error::Error;
 pub(crate) use self::folder::remove_after_stdin;
 pub use self::process::Process;
 pub(crate) use self::process::become_tethered;
-pub use self::programs::{available, cluster_programs, helm};
+pub use self::programs::{available, cluster_programs, helm, metallb};
 pub use self::webhooks::{call_conversion_at, call_webhooks_at, loopback_service};

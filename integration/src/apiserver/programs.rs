@@ -36,6 +36,14 @@ pub fn helm() -> Result<Option<PathBuf>, Error> {
     Ok(get(&["helm"], "no Helm")?.map(|folder| folder.join("helm")))
 }
 
+/// The folder with MetalLB's programs `controller` and `speaker`, and its `chart`, in the same way.
+///
+/// # Errors
+/// [`Error::Programs`] when the build fails: that is no reason to skip.
+pub fn metallb() -> Result<Option<PathBuf>, Error> {
+    get(&["metallb"], "no MetalLB")
+}
+
 fn get(what: &[&str], without: &str) -> Result<Option<PathBuf>, Error> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes/get.sh");
     let output = Command::new(&script)

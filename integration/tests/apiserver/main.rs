@@ -27,6 +27,8 @@ mod kubectl;
 #[cfg(test)]
 mod kubelet;
 #[cfg(test)]
+mod migration;
+#[cfg(test)]
 mod modes;
 #[cfg(test)]
 mod node_failure;

@@ -16,7 +16,6 @@ use super::target::Target;
 use crate::cluster::{Cluster, NAMESPACE};
 use crate::error::Error;
 use crate::lab::Probe;
-use crate::layout::SWITCH;
 
 /// A cluster on which the chart is installed.
 #[derive(Debug)]
@@ -38,19 +37,6 @@ impl<'a> ClusterTarget<'a> {
     pub fn new(cluster: &'a Cluster, services: &[&str]) -> Self {
         let services = services.iter().map(|name| (*name).to_owned()).collect();
         Self { cluster, lab: LabTarget::new(cluster.lab(), 0), services }
-    }
-
-    /// Sends a signal to a node's speaker, once there is one.
-    fn signal(&self, node: &str, signal: &str) -> Result<(), Error> {
-        let script = format!(
-            "for pid in $(ip netns pids {node}); do \
-               if [ \"$(cat /proc/$pid/comm)\" = ferrolb-speaker ]; then exec kill -{signal} $pid; fi; \
-             done; exit 1"
-        );
-        self.cluster.wait_for(&format!("a speaker runs on {node}"), |cluster| {
-            let output = cluster.lab().exec(SWITCH, &["sh", "-c", &script]).ok()?;
-            output.status.success().then_some(())
-        })
     }
 
     /// Deletes a node's speaker, which hands over first, and waits for the next one.
@@ -115,11 +101,11 @@ impl Target for ClusterTarget<'_> {
     fn inject(&self, fault: &Fault) -> Result<(), Error> {
         match fault {
             Fault::Stall(node, time) => {
-                self.signal(node, "STOP")?;
+                self.cluster.signal_speaker(node, "STOP")?;
                 crate::clock::pause(*time);
-                self.signal(node, "CONT")
+                self.cluster.signal_speaker(node, "CONT")
             }
-            Fault::Crash(node) => self.signal(node, "KILL"),
+            Fault::Crash(node) => self.cluster.signal_speaker(node, "KILL"),
             Fault::Restart(node) => self.replace_speaker(node),
             Fault::Rolling(nodes) => nodes.iter().try_for_each(|node| self.replace_speaker(node)),
             Fault::Drain(node) => self.cluster.kubectl(&["cordon", node]).map(drop),

@@ -226,6 +226,22 @@ impl Cluster {
         })
     }
 
+    /// Sends a signal to a node's speaker, once there is one.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when there is none.
+    pub fn signal_speaker(&self, node: &str, signal: &str) -> Result<(), Error> {
+        let script = format!(
+            "for pid in $(ip netns pids {node}); do \
+               if [ \"$(cat /proc/$pid/comm)\" = ferrolb-speaker ]; then exec kill -{signal} $pid; fi; \
+             done; exit 1"
+        );
+        self.wait_for(&format!("a speaker runs on {node}"), |cluster| {
+            let output = cluster.lab().exec(SWITCH, &["sh", "-c", &script]).ok()?;
+            output.status.success().then_some(())
+        })
+    }
+
     /// Looks again and again until `condition` is met, and returns what it found.
     ///
     /// # Errors

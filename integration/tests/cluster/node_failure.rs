@@ -68,19 +68,6 @@ fn told(stage: &Stage, reason: &str) -> Vec<String> {
     events.map(|event| event["involvedObject"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Sends a signal to the process of a node's speaker, and to nothing else.
-fn signal_speaker(stage: &Stage, node: &str, signal: &str) {
-    let script = format!(
-        "for process in /proc/[0-9]*; do \
-           [ \"$(cat $process/comm 2>/dev/null)\" = ferrolb-speaker ] && \
-           tr '\\0' '\\n' < $process/environ | grep -qx METALLB_NODE_NAME={node} && \
-           kill -{signal} ${{process#/proc/}} && echo $process; \
-         done; true"
-    );
-    let output = stage.cluster.lab().exec(node, &["sh", "-c", &script]).unwrap();
-    assert!(!output.stdout.is_empty(), "no speaker on {node}: {output:?}");
-}
-
 #[test]
 fn a_dead_node_gets_no_new_connections_before_kubernetes_has_noticed_and_a_dead_speaker_changes_nothing() {
     let Some(stage) = stage() else { return };
@@ -103,16 +90,16 @@ fn a_dead_node_gets_no_new_connections_before_kubernetes_has_noticed_and_a_dead_
 fn a_speaker_dies_alone(stage: &Stage) {
     let nodes = stage.nodes();
     let (lone, others) = nodes.split_last().unwrap();
-    signal_speaker(stage, lone, "STOP");
+    stage.cluster.signal_speaker(lone, "STOP").unwrap();
     let missed = |cluster: &Cluster| {
-        let members = |node: &String| cluster.ferrolb(node, &["members"]).ok();
-        others.iter().all(|node| members(node).is_some_and(|text| !text.contains(lone.as_str()))).then_some(())
+        let seen = cluster.members().ok()?;
+        others.iter().all(|node| seen.get(node).is_some_and(|members| !members.contains(lone))).then_some(())
     };
     stage.cluster.wait_for("its speaker is missed", missed).unwrap();
     kubelets_renew(stage, &nodes, 1);
     assert_eq!(ready_on(&stage.cluster).unwrap(), nodes);
     assert_eq!((told(stage, "EndpointsFailed"), told(stage, "EndpointsNotFailed")), (vec![], vec![]));
-    signal_speaker(stage, lone, "CONT");
+    stage.cluster.signal_speaker(lone, "CONT").unwrap();
     stage.speakers_are_whole();
 }
 
@@ -122,8 +109,8 @@ fn a_node_dies(stage: &Stage) {
     charge_is_not_on(stage, &dead);
     let others = stage.others(&dead);
     let explained = |cluster: &Cluster| {
-        let text = cluster.ferrolb(&others[0], &["explain", WEB]).ok()?;
-        text.contains("so that its endpoints fail").then_some(())
+        let explained = cluster.ferrolb(&["explain", WEB, "--node", &others[0]]).ok()?;
+        String::from_utf8_lossy(&explained.stdout).contains("so that its endpoints fail").then_some(())
     };
     let report = stage
         .cluster

@@ -508,6 +508,23 @@ fn what_could_not_be_written_rests_until_it_is_time_or_the_service_is_another_ve
     assert_eq!(world.hand_out(), written);
 }
 
+#[test]
+fn what_could_not_be_written_does_not_rest_when_the_service_has_changed_meanwhile() {
+    let mut world = World::new(&[("default", "addresses: [10.0.0.1/32]")]);
+    world.web("web");
+    world.book.update(&world.cluster, &world.config);
+    let written = [("web".to_owned(), vec!["10.0.0.1".to_owned()])];
+    assert_eq!(world.hand_out(), written);
+    let service = Arc::make_mut(world.cluster.services.get_mut(&key("web")).unwrap());
+    service.version.resource_version = "2".into();
+    world.book.update(&world.cluster, &world.config);
+    assert_eq!(world.hand_out(), [], "it is being written");
+    assert!(!world.book.not_written(&key("web")));
+    assert_eq!(world.hand_out(), written);
+    assert!(world.book.not_written(&key("web")), "that was what it is now");
+    assert_eq!(world.hand_out(), []);
+}
+
 proptest! {
     /// Whatever happens in whatever order: no address has two owners, every one is from the pool, nothing that is
     /// held moves without cause, and a restart changes nothing.

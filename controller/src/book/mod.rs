@@ -55,8 +55,8 @@ pub struct Book {
     waiting: BTreeSet<Turn>,
     /// Those of them whose status is not what it should be.
     unwritten: BTreeSet<Arc<ObjectKey>>,
-    /// Those whose status is being written.
-    under_way: BTreeSet<Arc<ObjectKey>>,
+    /// Those whose status is being written, and whether they have changed meanwhile.
+    under_way: BTreeMap<Arc<ObjectKey>, bool>,
     /// Those whose status could not be written; they rest until [`Book::retry`] or until they change.
     failed: BTreeSet<Arc<ObjectKey>>,
     /// Those that have rested.
@@ -200,6 +200,9 @@ impl Book {
             && (sharing(&entry.service) != sharing(service) || entry.service.ports != service.ports);
         entry.service = Arc::clone(service);
         self.failed.remove(key);
+        if let Some(changed) = self.under_way.get_mut(key) {
+            *changed = true;
+        }
         let mine = match kind {
             Kind::Ours => true,
             // What we wrote we take back; what somebody else has written there since is not ours to clear.

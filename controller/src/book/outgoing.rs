@@ -56,7 +56,7 @@ impl Book {
     /// how it went. One that shows what another Service has yet to take out of its own comes later; if it takes something
     /// out itself, that comes first.
     pub fn next_unwritten(&mut self) -> Option<Change> {
-        let rests = |key: &&Arc<ObjectKey>| self.under_way.contains(*key) || self.failed.contains(*key);
+        let rests = |key: &&Arc<ObjectKey>| self.under_way.contains_key(*key) || self.failed.contains(*key);
         let free = || self.unwritten.iter().filter(|key| !rests(key));
         // Those that failed before come last, so that they keep nobody waiting.
         let fresh = free().filter(|key| !self.again.contains(*key));
@@ -67,7 +67,7 @@ impl Book {
             let version = entry.service.version.clone();
             Some((Arc::clone(key), Change { key: key.as_ref().clone(), version, status }))
         })?;
-        self.under_way.insert(key);
+        self.under_way.insert(key, false);
         Some(change)
     }
 
@@ -100,12 +100,14 @@ impl Book {
         }
     }
 
-    /// A status could not be written: it is handed out again when the Service has changed, or when it is time to
-    /// [`retry`](Book::retry).
-    pub fn not_written(&mut self, key: &ObjectKey) {
-        if let Some(key) = self.under_way.take(key).filter(|key| self.unwritten.contains(key)) {
-            self.failed.insert(key);
-        }
+    /// A status could not be written: it is handed out again when the Service has changed since it was handed out, or when
+    /// it is time to [`retry`](Book::retry). Whether it rests until then.
+    pub fn not_written(&mut self, key: &ObjectKey) -> bool {
+        let under_way = self.under_way.remove_entry(key).filter(|(key, _)| self.unwritten.contains(key));
+        let Some((key, changed)) = under_way else { return false };
+        let whither = if changed { &mut self.again } else { &mut self.failed };
+        whither.insert(key);
+        !changed
     }
 
     /// Hands out again what could not be written, but for what `rests` longer.

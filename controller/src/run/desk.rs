@@ -333,9 +333,12 @@ impl Desk {
         }
         match job {
             Job::Service(key, _, status) => {
-                self.book.not_written(&key);
+                let rests = self.book.not_written(&key);
                 if error.class == WriteErrorClass::Refused {
-                    self.note_refusal(&key, &status, &error.source.to_string(), now);
+                    // What was refused is not what the Service is now: that is tried first.
+                    if rests {
+                        self.note_refusal(&key, &status, &error.source.to_string(), now);
+                    }
                     return Went::Otherwise;
                 }
             }
@@ -377,7 +380,7 @@ impl Desk {
 
     /// It is time to try again what could not be written.
     pub(super) fn retry(&mut self) {
-        self.book.retry(|key| self.refusals.contains(key));
+        self.book.retry(|key| self.refusals.rests(key));
         let failed = self.jobs.failed_state.take();
         self.jobs.state = self.jobs.state.take().or(failed);
     }

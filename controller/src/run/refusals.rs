@@ -83,8 +83,9 @@ impl Refusals {
         self.due.first().map(|(at, _)| *at)
     }
 
-    pub(super) fn contains(&self, key: &ObjectKey) -> bool {
-        self.of.contains_key(key)
+    /// Whether it waits for its time: what failed for another reason when that had come does not.
+    pub(super) fn rests(&self, key: &ObjectKey) -> bool {
+        self.of.get(key).is_some_and(|refused| refused.due.is_some())
     }
 
     /// How many wait for their time.
@@ -146,8 +147,9 @@ mod tests {
             refusals.add(&key(name), "no", now);
         }
         refusals.retain(|key| &*key.name == "b");
-        assert_eq!((refusals.len(), refusals.contains(&key("a"))), (1, false));
+        assert_eq!((refusals.len(), refusals.rests(&key("a")), refusals.rests(&key("b"))), (1, false, true));
         let later = now + LONGEST;
         assert_eq!((refusals.pop_due(later), refusals.pop_due(later)), (Some(key("b")), None));
+        assert!(!refusals.rests(&key("b")), "it is being tried");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use ferrolb_integration::chaos::{self, ClusterTarget, Limit, Plan};
 use ferrolb_integration::cluster::web;
 use ferrolb_integration::plugin::{self, Installed};
 
@@ -90,19 +89,4 @@ fn an_address_follows_its_pods_where_traffic_must_stay_on_the_node() {
     stage.cluster.kubectl(&["delete", "daemonset", "local"]).unwrap();
     stage.nobody_answers(address);
     stage.cluster.kubectl(&["delete", "service", "local"]).unwrap();
-}
-
-#[test]
-fn twenty_faults_at_random_leave_exactly_one_who_answers() {
-    let Some(stage) = stage() else { return };
-    let without = ClusterTarget::WITHOUT.map(str::to_owned).into();
-    let plan = Plan { seed: 1, limit: Limit::Faults(20), without };
-    let report = chaos::run(&ClusterTarget::new(&stage.cluster, &["web"]), &plan, |line| {
-        println!("{line}");
-        Ok(())
-    });
-    let report = report.unwrap();
-    say(&format!("{report}"));
-    assert_eq!(report.violation, None, "{}", report.violation.as_deref().unwrap_or_default());
-    assert_eq!(report.outcomes.len(), 20);
 }

@@ -75,7 +75,7 @@ fn a_run_with_a_crash_a_drain_and_other_endpoints_is_played_back_to_the_same_dec
 
     // As if another build had decided otherwise. Claims that were told name owners too: they stay what they were.
     let file = format!("{RECORD}/{second}/record-00000001.jsonl");
-    let owned = |owner: &str| format!(r#""announce":true,"owner":"{owner}""#);
+    let owned = |owner: &str| format!(r#""announce":true,"why":"owner","owner":"{owner}""#);
     let edit = format!("s/{}/{}/", owned(&second), owned("somebody"));
     assert_eq!(run(&lab, &second, &["sed", "-i", &edit, &file]), (Some(0), String::new()));
     let ferrolb = binary("ferrolb").display().to_string();

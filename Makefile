@@ -26,7 +26,7 @@ test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, 
 	@[ "$$(id -u)" -ne 0 ] || integration/setup.sh cluster
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace
-	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-fib
+	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-bgp -p ferrolb-bfd -p ferrolb-fib
 	@$(MAKE) --no-print-directory fuzz
 
 fuzz: ## What comes from the network, mutated at random for a minute each (FUZZ_SECONDS): gossip, then ARP and NDP
@@ -78,7 +78,7 @@ fmt: ## Format the code
 lint: ## fmt, clippy (also of each leaf without its driver), documentation, dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-fib -- -D warnings
+	$(CARGO) clippy --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-bgp -p ferrolb-bfd -p ferrolb-fib -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 	$(CARGO) deny --log-level error check bans licenses sources
 

@@ -1,0 +1,6 @@
+//! BGP-4 (RFC 4271): messages (`wire`), one peer's session (`session`), what each peer is told and has told (`rib`), and
+//! the sockets (`driver`).
+//!
+//! `wire`, `session` and `rib` are pure: time and randomness are passed in, bytes and outputs are returned.
+
+pub mod wire;

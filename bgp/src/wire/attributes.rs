@@ -1,0 +1,110 @@
+//! Path attributes (RFC 4271 section 5 and later ones), decoded.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Community, ExtendedCommunity, LargeCommunity};
+
+/// The attributes of a route. Equal routes have equal attributes: lists that are sets are in order and without repetition.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attributes {
+    /// ORIGIN, code 1.
+    pub origin: Origin,
+    /// AS_PATH, code 2, with what AS4_PATH (code 17) knows better.
+    pub as_path: AsPath,
+    /// NEXT_HOP, code 3, or that of MP_REACH_NLRI.
+    pub next_hop: NextHop,
+    /// MULTI_EXIT_DISC, code 4.
+    pub med: Option<u32>,
+    /// LOCAL_PREF, code 5; within an AS only.
+    pub local_pref: Option<u32>,
+    /// ATOMIC_AGGREGATE, code 6.
+    pub atomic_aggregate: bool,
+    /// AGGREGATOR, code 7 (and 18).
+    pub aggregator: Option<Aggregator>,
+    /// COMMUNITIES, code 8.
+    pub communities: Vec<Community>,
+    /// ORIGINATOR_ID, code 9 (RFC 4456).
+    pub originator_id: Option<Ipv4Addr>,
+    /// CLUSTER_LIST, code 10 (RFC 4456), in its order.
+    pub cluster_list: Vec<Ipv4Addr>,
+    /// EXTENDED COMMUNITIES, code 16.
+    pub extended_communities: Vec<ExtendedCommunity>,
+    /// LARGE_COMMUNITY, code 32.
+    pub large_communities: Vec<LargeCommunity>,
+    /// Only To Customer, code 35 (RFC 9234).
+    pub otc: Option<u32>,
+    /// Transitive attributes that are not known here, by code; they are passed on with the Partial bit.
+    pub unknown: Vec<UnknownAttribute>,
+}
+
+/// Where the route began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// 0.
+    #[default]
+    Igp,
+    /// 1.
+    Egp,
+    /// 2.
+    Incomplete,
+}
+
+/// The ASes a route went through, the last first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AsPath(pub Vec<AsSegment>);
+
+/// A part of a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AsSegment {
+    /// Whether its order means anything.
+    pub kind: SegmentKind,
+    /// Its ASes; never empty. More than 255 are split when sent.
+    pub asns: Vec<u32>,
+}
+
+/// Kinds of segments (RFC 4271 section 4.3, RFC 5065).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SegmentKind {
+    /// 1: AS_SET.
+    Set,
+    /// 2: AS_SEQUENCE.
+    Sequence,
+    /// 3: AS_CONFED_SEQUENCE.
+    ConfedSequence,
+    /// 4: AS_CONFED_SET.
+    ConfedSet,
+}
+
+/// Where packets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NextHop {
+    /// One address.
+    Address(IpAddr),
+    /// A global and a link-local address of IPv6 (RFC 2545 section 3); without a global one it is unspecified.
+    LinkLocal {
+        /// The global one, or the link-local one again, or `::`.
+        global: Ipv6Addr,
+        /// The link-local one.
+        link_local: Ipv6Addr,
+    },
+}
+
+/// Who made an aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Aggregator {
+    /// Its AS.
+    pub asn: u32,
+    /// Its BGP identifier.
+    pub router_id: Ipv4Addr,
+}
+
+/// An attribute that is not known here.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnknownAttribute {
+    /// Its flags.
+    pub flags: u8,
+    /// Its code.
+    pub code: u8,
+    /// Its value.
+    pub value: Vec<u8>,
+}

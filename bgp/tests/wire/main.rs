@@ -1,6 +1,12 @@
 //! The codec from outside: messages read, refused and written.
 
 #[cfg(test)]
+mod as4;
+#[cfg(test)]
+mod communities;
+#[cfg(test)]
+mod framing;
+#[cfg(test)]
 mod malformed;
 #[cfg(test)]
 mod open;

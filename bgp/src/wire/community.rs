@@ -190,7 +190,7 @@ impl ExtendedCommunity {
         kind & kind::NON_TRANSITIVE == 0
     }
 
-    fn octets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn octets(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#018x}", u64::from_be_bytes(self.0))
     }
 

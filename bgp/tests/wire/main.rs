@@ -13,4 +13,6 @@ mod open;
 #[cfg(test)]
 mod packing;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod support;

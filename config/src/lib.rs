@@ -21,6 +21,7 @@
 pub mod addresses;
 mod bgp;
 mod change;
+mod concealed;
 mod duration;
 mod l2;
 pub mod legacy;
@@ -39,6 +40,7 @@ pub use bgp::{
     Bfd, BfdProfile, BgpAdvertisement, Community, Conflict, Password, Peer, PeerEndpoint, PeerSet, RemoteAsn, Timers,
 };
 pub use change::{deletion, introduced};
+pub use concealed::Concealed;
 pub use l2::{Interfaces, L2Advertisement, Preference};
 pub use pools::{Pool, ServiceAllocation};
 pub use problem::{Class, ObjectRef, Problem, Scope};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::ConnectionId;
 use crate::rib;
-use crate::wire::{Open, Parameters, PerFamily};
+use crate::wire::{Capability, Open, Parameters, PerFamily};
 
 /// Addresses of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +78,11 @@ impl Session {
             peer_asn: self.received.asn,
             peer_router_id: self.received.router_id,
             peer_address: self.endpoints.remote.ip(),
+            role: self
+                .sent
+                .capabilities
+                .iter()
+                .find_map(|capability| if let Capability::Role(role) = capability { Some(*role) } else { None }),
             addresses,
             keeps_stale: self.keeps_stale,
         }

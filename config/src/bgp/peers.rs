@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_api::v1beta2::{BGPPeerSpec, DynamicASN};
@@ -58,6 +59,16 @@ impl Peer {
     /// Whether a node with these labels holds a session with it.
     pub fn covers_node(&self, labels: &Labels) -> bool {
         any_or_none(&self.node_selectors, labels)
+    }
+
+    /// Whether the session carries IPv4 routes: one over IPv4 does, and one that is unnumbered or asked to carry both.
+    pub fn carries_ipv4(&self) -> bool {
+        self.dual_stack || !matches!(self.endpoint, PeerEndpoint::Address(IpAddr::V6(_)))
+    }
+
+    /// Whether the session carries IPv6 routes: one over IPv6 does, and one that is unnumbered or asked to carry both.
+    pub fn carries_ipv6(&self) -> bool {
+        self.dual_stack || !matches!(self.endpoint, PeerEndpoint::Address(IpAddr::V4(_)))
     }
 
     /// Whether everything that it refers to is there. Until then there should be no session: one without its password
@@ -151,7 +162,7 @@ pub(crate) fn parse(
     resources: &[Resource<BGPPeerSpec>],
     references: References<'_>,
     problems: &mut Vec<Problem>,
-) -> BTreeMap<String, Peer> {
+) -> BTreeMap<String, Arc<Peer>> {
     let mut peers = BTreeMap::new();
     let mut twice = Vec::new();
     for resource in unique(resources, &mut twice) {
@@ -159,7 +170,7 @@ pub(crate) fn parse(
         let peer = reader.peer(references);
         let invalid = reader.problems.iter().any(|problem| problem.class == Class::Invalid);
         if let Some(peer) = peer.filter(|_| !invalid) {
-            peers.insert(peer.name.clone(), peer);
+            peers.insert(peer.name.clone(), Arc::new(peer));
         }
         problems.extend(reader.finish());
     }

@@ -40,7 +40,7 @@
 mod attributes;
 mod capability;
 mod community;
-mod cursor;
+pub(crate) mod cursor;
 mod encode;
 mod family;
 mod message;

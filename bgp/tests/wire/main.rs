@@ -10,6 +10,8 @@ mod framing;
 mod malformed;
 #[cfg(test)]
 mod open;
+#[cfg(all(test, feature = "dissect"))]
+mod oracle;
 #[cfg(test)]
 mod packing;
 #[cfg(test)]

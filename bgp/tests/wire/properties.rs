@@ -29,10 +29,7 @@ fn as_path() -> impl Strategy<Value = AsPath> {
         .prop_map(AsPath)
 }
 
-fn sorted<T: Ord>(entry: impl Strategy<Value = T>, most: usize) -> impl Strategy<Value = Vec<T>>
-where
-    T: std::fmt::Debug,
-{
+fn sorted<T: Ord + std::fmt::Debug>(entry: impl Strategy<Value = T>, most: usize) -> impl Strategy<Value = Vec<T>> {
     btree_set(entry, 0..most).prop_map(|set| set.into_iter().collect())
 }
 
@@ -178,7 +175,9 @@ proptest! {
     fn octets_of_any_kind_are_a_message_or_an_error(bytes in vec(any::<u8>(), 0..200), parameters in session()) {
         let framed: Vec<u8> = crate::support::framed(bytes.first().copied().unwrap_or(0) % 6, &bytes);
         for bytes in [bytes, framed] {
-            let _ = decode(&bytes, &parameters).is_ok();
+            if let Ok(Some((_, length))) = decode(&bytes, &parameters) {
+                prop_assert!(length <= bytes.len());
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Notification, cease, code};
 pub enum Communication<'a> {
     /// Text.
     Text(&'a str),
-    /// Octets that are not what RFC 9003 section 2 says: no UTF-8, or of another length than they claim.
+    /// Octets that are not what RFC 9003 section 2 says: no UTF-8, or fewer than they claim.
     Malformed(&'a [u8]),
 }
 
@@ -40,10 +40,10 @@ impl Notification {
             return None;
         }
         let (length, text) = self.data.split_first()?;
-        if *length == 0 && text.is_empty() {
+        if *length == 0 {
             return None;
         }
-        let right = (text.len() == usize::from(*length)).then(|| std::str::from_utf8(text).ok()).flatten();
+        let right = text.get(..usize::from(*length)).and_then(|text| std::str::from_utf8(text).ok());
         Some(right.map_or(Communication::Malformed(&self.data), Communication::Text))
     }
 }

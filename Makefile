@@ -37,7 +37,7 @@ kubernetes: ## Get Kubernetes' programs, etcd, helm and MetalLB for the tests (b
 	@(for what in "" cluster helm metallb; do integration/kubernetes/get.sh $$what || exit; done) >/dev/null || { code=$$?; \
 	  [ $$code = 3 ] || exit $$code; echo "kubernetes: the tests that need an API server, a cluster or Helm will be skipped" >&2; }
 
-bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, the allocator, an API server, a cluster
+bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, BGP's routes, the allocator, an API server, a cluster
 	@integration/setup.sh keepalived
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench
@@ -45,6 +45,7 @@ bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside
 	$(CARGO) run --release --locked --quiet -p ferrolb-l2 --example flood
 	$(CARGO) run --release --locked --quiet -p ferrolb-gossip --example cost
 	$(CARGO) run --release --locked --quiet -p ferrolb-gossip --example junk
+	$(CARGO) run --release --locked --quiet -p ferrolb-bgp --example rib
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- apibench
 	@integration/setup.sh cluster
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- cluster bench

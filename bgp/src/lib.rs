@@ -4,4 +4,5 @@
 //! `wire`, `session` and `rib` are pure: time and randomness are passed in, bytes and outputs are returned.
 
 pub mod rib;
+pub mod session;
 pub mod wire;

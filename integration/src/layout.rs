@@ -24,6 +24,12 @@ pub(crate) const INTERFACE: &str = "eth0";
 const API_NUMBER: u8 = 3;
 /// The bridge's hardware address then; else it would be that of some port, and change with the ports.
 pub(crate) const API_MAC: Mac = Mac([2, 0, 0, 0, 0xee, 3]);
+/// The AS of the nodes, in a lab with routers.
+pub(crate) const NODES_ASN: u32 = 64_512;
+/// Most routers a lab can have.
+pub(crate) const MAX_ROUTERS: usize = 4;
+/// The last octet of the first router's address less one: the API server's.
+const ROUTER_BASE: u8 = API_NUMBER;
 /// The port that every backend listens on.
 pub(crate) const BACKEND_PORT: u16 = 8080;
 
@@ -45,10 +51,22 @@ pub enum Family {
 #[serde(try_from = "String", into = "String")]
 pub struct Mac(pub [u8; 6]);
 
+/// The BGP daemon of a router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Router {
+    /// FRR's zebra, bgpd and bfdd.
+    Frr,
+    /// BIRD 2.
+    Bird,
+}
+
 /// What a host is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostKind {
+    /// A router that the nodes speak BGP with (`tor-1`, ...): forwards what the client sends to the routed pool.
+    Router(Router),
     /// Default route of everybody; forwards.
     Gateway,
     /// Where the controller runs.
@@ -91,6 +109,11 @@ pub struct Layout {
     hosts: Vec<Host>,
 }
 
+/// The AS of the router of that name: `tor-2` is in 64602.
+pub(crate) fn router_asn(name: &str) -> u32 {
+    64_600 + name.strip_prefix("tor-").and_then(|number| number.parse::<u32>().ok()).unwrap_or(0)
+}
+
 // === impl Family ===
 
 impl Family {
@@ -120,6 +143,18 @@ impl fmt::Display for Family {
             Self::Ipv6 => "ipv6",
             Self::Dual => "dual",
         })
+    }
+}
+
+// === impl Router ===
+
+impl Router {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Frr => "frr",
+            Self::Bird => "bird",
+        }
     }
 }
 
@@ -216,6 +251,11 @@ impl Host {
     }
 }
 
+/// The pool of addresses that are announced to routers, in each family.
+pub(crate) fn routed(family: Family) -> Vec<&'static str> {
+    family.of("10.20.0.0/24", "fd00:10:20::/112")
+}
+
 /// The prefix length of an address on the LAN.
 pub(crate) fn lan_prefix(address: IpAddr) -> u8 {
     if address.is_ipv4() { 16 } else { 64 }
@@ -264,6 +304,40 @@ impl Layout {
         layout
     }
 
+    /// The same network with routers beside the gateway: `tor-1`, `tor-2`, ... (at most [`MAX_ROUTERS`] are made).
+    #[must_use]
+    pub(crate) fn with_routers(mut self, routers: &[Router]) -> Self {
+        let family = self.family;
+        let router = |(number, router): (u8, &Router)| {
+            let kind = HostKind::Router(*router);
+            Host::infrastructure(&format!("tor-{number}"), kind, ROUTER_BASE.saturating_add(number), family)
+        };
+        // Behind gateway and control.
+        let place = self.hosts.len().min(2);
+        self.hosts.splice(place..place, (1..).zip(routers).take(MAX_ROUTERS).map(router));
+        self
+    }
+
+    /// A network of these very hosts.
+    pub(crate) fn of(family: Family, hosts: Vec<Host>) -> Self {
+        Self { family, hosts }
+    }
+
+    /// The routers, in order of their number.
+    pub fn routers(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().filter(|host| matches!(host.kind, HostKind::Router(_)))
+    }
+
+    /// The LAN, in each family.
+    pub(crate) fn lans(&self) -> Vec<&'static str> {
+        self.family.of("10.10.0.0/16", "fd00:10:10::/64")
+    }
+
+    /// What the nodes may announce to the routers: the routed pool, in each family.
+    pub(crate) fn routed(&self) -> Vec<&'static str> {
+        routed(self.family)
+    }
+
     /// The address families of its hosts.
     pub fn family(&self) -> Family {
         self.family
@@ -275,7 +349,7 @@ impl Layout {
         Host { mac: Mac([2, 0, 0, 0, 0xfe, decimal_digits(number)]), ..host }
     }
 
-    /// All hosts: gateway, control, the nodes, client.
+    /// All hosts: gateway, control, routers, the nodes, client.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }
@@ -344,7 +418,8 @@ mod tests {
 
     #[test]
     fn the_largest_lab_has_no_address_twice() {
-        let layout = Layout::new(u8::MAX, Family::Dual);
+        let layout = Layout::new(u8::MAX, Family::Dual).with_routers(&[Router::Bird; 9]);
+        assert_eq!(layout.routers().count(), MAX_ROUTERS);
         let expected = layout.hosts().len();
         assert_eq!(layout.nodes().count(), usize::from(MAX_NODES));
         let addresses: BTreeSet<_> = layout.hosts().iter().flat_map(|host| &host.addresses).collect();

@@ -63,7 +63,7 @@ mod tour;
 
 pub use self::error::Error;
 pub use self::lab::{Api, Daemons, Lab, Options, Probe, Watch};
-pub use self::layout::{Family, Host, HostKind, Layout, Mac, Pod};
+pub use self::layout::{Family, Host, HostKind, Layout, Mac, Pod, Router};
 pub use self::observer::{Answer, Sighting};
 pub use self::probe::{Answers, Gap, ProbeLine, ProbeOptions, ProbeReport, Progress};
 pub use self::protocol::{Carrier, Event, HostState, ProcessState, ServiceState, State, Stopped};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::binaries::Binaries;
 use crate::cluster;
-use crate::layout::{Family, Host, Layout, Mac};
+use crate::layout::{Family, Host, Layout, Mac, Router};
 
 /// What `lab up` tells its supervisor, once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) nodes: u8,
     /// Address families of hosts, pods and the first service.
     pub(crate) family: Family,
+    /// The routers that the nodes speak BGP with.
+    pub(crate) routers: Vec<Router>,
     /// Number of services.
     pub(crate) services: u16,
     /// Gossip profile of the speakers; none for their default.

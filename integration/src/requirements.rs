@@ -12,6 +12,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::unistd::geteuid;
 
 use crate::binaries;
+use crate::layout::Router;
 
 /// Exit codes of the hidden verb `try-namespaces`.
 const NAMESPACES_REFUSED: u8 = 3;
@@ -25,6 +26,14 @@ pub enum Missing {
     /// A command is not installed.
     #[error("the lab needs the command `{command}` (Debian package {package}): run `make setup`")]
     Command {
+        /// The command.
+        command: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// The daemon of a router is not installed.
+    #[error("a router of the lab needs `{command}` (Debian package {package}): run `integration/setup.sh bgp`")]
+    RouterCommand {
         /// The command.
         command: &'static str,
         /// Debian's package.
@@ -94,6 +103,19 @@ pub fn missing_requirements() -> Vec<Missing> {
     missing
 }
 
+/// What this machine lacks to run these routers.
+pub(crate) fn missing_routers(routers: &[Router]) -> Vec<Missing> {
+    let path = search_path();
+    let needs = |router: &Router| match router {
+        Router::Frr => ("/usr/lib/frr/bgpd", "frr"),
+        Router::Bird => ("bird", "bird2"),
+    };
+    // An absolute path stands for itself in any folder.
+    let is_there = |command: &str| env::split_paths(&path).any(|folder| folder.join(command).is_file());
+    let lacking = routers.iter().map(needs).filter(|(command, _)| !is_there(command));
+    lacking.map(|(command, package)| Missing::RouterCommand { command, package }).collect()
+}
+
 /// The PATH of everything in the lab: the caller's, where `ip` and `nft` are, and where `lab` and `ferrolb` are.
 pub(crate) fn search_path() -> String {
     let own = env::var("PATH").unwrap_or_default();
@@ -150,6 +172,7 @@ mod tests {
             Missing::PacketSockets,
             Missing::ClusterCommand { command: "runc", package: "runc" },
             Missing::Root,
+            Missing::RouterCommand { command: "bird", package: "bird2" },
             Missing::Cluster,
             Missing::Kubernetes,
             Missing::Lab { beside: "/target/debug".into() },

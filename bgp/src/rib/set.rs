@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::Route;
+use super::{Route, well_known};
 use crate::wire::Family;
 
 /// Routes by prefix. Made by `collect()` from `(IpNet, Arc<Route>)`; of a prefix that comes twice the last one stays, host bits
@@ -59,8 +59,40 @@ impl RouteSet {
         ipv4.chain(ipv6).filter_map(|(prefix, number)| Some((prefix, self.route(number)?)))
     }
 
-    fn route(&self, number: u32) -> Option<&Arc<Route>> {
+    /// The same prefixes with GRACEFUL_SHUTDOWN and the lowest LOCAL_PREF (RFC 8326 section 4); the prefixes are shared.
+    pub(super) fn graceful_shutdown(&self) -> Self {
+        let marked = |route: &Arc<Route>| {
+            let mut route = Route::clone(route);
+            route.communities.push(well_known::GRACEFUL_SHUTDOWN);
+            route.local_pref = Some(0);
+            Arc::new(route)
+        };
+        Self { routes: self.routes.iter().map(marked).collect(), ..self.clone() }
+    }
+
+    pub(super) fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    pub(super) fn ipv4(&self) -> &[(Ipv4Net, u32)] {
+        &self.ipv4
+    }
+
+    pub(super) fn ipv6(&self) -> &[(Ipv6Net, u32)] {
+        &self.ipv6
+    }
+
+    /// The route with this number.
+    pub(super) fn route(&self, number: u32) -> Option<&Arc<Route>> {
         self.routes.get(usize::try_from(number).ok()?)
+    }
+
+    /// Prefix and number of the route that stand at this place of a family.
+    pub(super) fn at(&self, family: Family, place: usize) -> Option<(IpNet, u32)> {
+        match family {
+            Family::Ipv4 => self.ipv4.get(place).map(|(prefix, number)| (IpNet::V4(*prefix), *number)),
+            Family::Ipv6 => self.ipv6.get(place).map(|(prefix, number)| (IpNet::V6(*prefix), *number)),
+        }
     }
 }
 
@@ -87,8 +119,14 @@ impl FromIterator<(IpNet, Arc<Route>)> for RouteSet {
 }
 
 impl RouteSet {
+    /// A set of sorted prefixes without repetitions.
+    ///
     /// Numbers the routes anew in the order in which sorted prefixes name them, and drops those that none names.
-    fn canonical(given: &[Arc<Route>], mut ipv4: Vec<(Ipv4Net, u32)>, mut ipv6: Vec<(Ipv6Net, u32)>) -> Self {
+    pub(super) fn canonical(
+        given: &[Arc<Route>],
+        mut ipv4: Vec<(Ipv4Net, u32)>,
+        mut ipv6: Vec<(Ipv6Net, u32)>,
+    ) -> Self {
         let mut renumbered = vec![None; given.len()];
         let mut routes = Vec::new();
         let numbers = ipv4.iter_mut().map(|(_, number)| number).chain(ipv6.iter_mut().map(|(_, number)| number));

@@ -10,7 +10,7 @@ use crate::cluster::{self, ProxyMode, helm, kubectl};
 use crate::error::Error;
 use crate::holder::{self, Audience, ClusterUp, UpOptions};
 use crate::lab::{Api, Lab};
-use crate::layout::{Family, SWITCH};
+use crate::layout::{Family, Router, SWITCH};
 use crate::output::print;
 use crate::tour;
 
@@ -106,6 +106,9 @@ pub(super) struct ClusterUpArguments {
     /// Address families of nodes, pods and Services.
     #[arg(long, value_enum, default_value_t)]
     family: Family,
+    /// A router that the nodes speak BGP with, and its daemon; given twice, there are two: tor-1, tor-2.
+    #[arg(long = "router", value_enum, value_name = "DAEMON")]
+    routers: Vec<Router>,
     /// Archive with the image of ferrolb, as `make image` writes it; default: made of the binaries where `lab` is.
     #[arg(long)]
     image: Option<PathBuf>,
@@ -153,11 +156,12 @@ pub(super) fn run(name: &str, verb: ClusterVerb) -> Result<u8, Error> {
 }
 
 fn up(name: &str, arguments: ClusterUpArguments) -> Result<u8, Error> {
-    let ClusterUpArguments { nodes, proxy, family, image, binaries, managed } = arguments;
+    let ClusterUpArguments { nodes, proxy, family, routers, image, binaries, managed } = arguments;
     holder::up(&UpOptions {
         name: name.to_owned(),
         nodes,
         family,
+        routers,
         services: 1,
         profile: None,
         speaker_flags: Vec::new(),

@@ -24,7 +24,7 @@ use self::internal::Internal;
 use self::probe::ProbeArguments;
 use crate::error::{Error, chain};
 use crate::lab::Api;
-use crate::layout::{Family, MAX_NODES, MAX_SERVICES};
+use crate::layout::{Family, MAX_NODES, MAX_SERVICES, Router};
 use crate::output::Form;
 use crate::tour::Part;
 
@@ -151,6 +151,9 @@ struct UpArguments {
     /// Address families of hosts, pods and the service default/web.
     #[arg(long, value_enum, default_value_t)]
     family: Family,
+    /// A router that the nodes speak BGP with, and its daemon; given twice, there are two: tor-1, tor-2.
+    #[arg(long = "router", value_enum, value_name = "DAEMON")]
+    routers: Vec<Router>,
     /// Number of services: default/web, default/web-2, ..., all with the same endpoints.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_SERVICES)))]
     services: u16,

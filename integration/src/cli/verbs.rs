@@ -52,7 +52,7 @@ pub(super) fn run(name: &str, verb: Verb) -> Result<u8, Error> {
 
 fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
     let values = match (&arguments.values, arguments.managed) {
-        (None, _) => default_values(arguments.family),
+        (None, _) => default_values(arguments.family, &arguments.routers),
         (Some(_), true) => {
             let mut line = String::new();
             io::stdin().lock().read_line(&mut line).map_err(system("read the values"))?;
@@ -64,6 +64,7 @@ fn up(name: &str, arguments: &UpArguments) -> Result<u8, Error> {
         name: name.to_owned(),
         nodes: arguments.nodes,
         family: arguments.family,
+        routers: arguments.routers.clone(),
         services: arguments.services,
         profile: arguments.profile.clone(),
         speaker_flags: arguments.speaker_flags.clone(),

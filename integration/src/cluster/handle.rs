@@ -13,7 +13,7 @@ use super::{ProxyMode, helm, kubectl};
 use crate::clock;
 use crate::error::{Error, system};
 use crate::lab::Lab;
-use crate::layout::{Family, SWITCH};
+use crate::layout::{Family, Router, SWITCH};
 
 /// How long [`Cluster::wait_for`] waits. Generous: it bounds a hang, not a figure.
 const WAIT_DEADLINE: Duration = Duration::from_secs(120);
@@ -37,6 +37,8 @@ pub struct Options {
     pub proxy: ProxyMode,
     /// Address families of nodes, pods and Services. Default: IPv4.
     pub family: Family,
+    /// Routers that the nodes speak BGP with: `tor-1`, `tor-2`, ... Default: none.
+    pub routers: Vec<Router>,
     /// Archive with the image of ferrolb. Default: made of the binaries beside `lab`.
     pub image: Option<PathBuf>,
     /// Whether the cluster's events are also printed to standard error. Default: they are not.
@@ -53,7 +55,14 @@ pub struct Cluster {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, proxy: ProxyMode::default(), family: Family::default(), image: None, echo: false }
+        Self {
+            nodes: 3,
+            proxy: ProxyMode::default(),
+            family: Family::default(),
+            routers: Vec::new(),
+            image: None,
+            echo: false,
+        }
     }
 }
 
@@ -69,6 +78,7 @@ impl Cluster {
         let mut arguments = ["cluster", "up", "--managed", "--nodes"].map(str::to_owned).to_vec();
         arguments.push(options.nodes.to_string());
         arguments.extend([format!("--proxy={}", options.proxy), format!("--family={}", options.family)]);
+        arguments.extend(options.routers.iter().map(|router| format!("--router={}", router.name())));
         arguments.extend(options.image.iter().map(|image| format!("--image={}", image.display())));
         Ok(Self { lab: Lab::up_with(&arguments, options.echo)? })
     }

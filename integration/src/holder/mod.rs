@@ -26,10 +26,10 @@ use crate::binaries::{self, Binaries};
 use crate::cluster::{self, ProxyMode};
 use crate::error::{Error, chain, system};
 use crate::lab::Api;
-use crate::layout::Family;
+use crate::layout::{Family, Router};
 use crate::namespaces::{answer_handshake, await_handshake};
 use crate::protocol::{Event, Setup};
-use crate::requirements::{Missing, missing_requirements, needs_user_namespace, search_path};
+use crate::requirements::{Missing, missing_requirements, missing_routers, needs_user_namespace, search_path};
 
 /// How long a lab may take to end by itself before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,6 +51,7 @@ pub(crate) struct UpOptions {
     pub(crate) name: String,
     pub(crate) nodes: u8,
     pub(crate) family: Family,
+    pub(crate) routers: Vec<Router>,
     pub(crate) services: u16,
     pub(crate) profile: Option<String>,
     /// More flags of the speakers.
@@ -94,6 +95,9 @@ fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
     if let Some(missing) = missing.into_iter().next() {
         return Err(missing.into());
     }
+    if let Some(missing) = missing_routers(&options.routers).into_iter().next() {
+        return Err(missing.into());
+    }
     let lab = binaries::lab()?;
     let address = control_address(&options.name).map_err(system("name the control socket"))?;
     let listener = UnixListener::bind_addr(&address).map_err(|source| {
@@ -117,6 +121,7 @@ fn make_and_hold(options: &UpOptions) -> Result<u8, Error> {
         name: options.name.clone(),
         nodes: options.nodes,
         family: options.family,
+        routers: options.routers.clone(),
         services: options.services,
         profile: options.profile.clone(),
         speaker_flags: options.speaker_flags.clone(),

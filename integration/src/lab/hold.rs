@@ -1,5 +1,6 @@
 //! The `lab up` process that a [`Lab`](super::Lab) holds.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,19 +12,41 @@ use parking_lot::Mutex;
 
 use crate::binaries;
 use crate::error::{Error, system};
-use crate::layout::{Family, Layout};
+use crate::layout::{Family, Layout, NODES_ASN, Router, routed, router_asn};
 use crate::protocol::Event;
 
 /// The values of a lab that was given none: what a legacy installation has, one pool with a range of each family.
-pub(crate) fn default_values(family: Family) -> String {
+///
+/// With routers, a second pool is announced to them; a Service asks for it by the annotation `metallb.io/address-pool: routed`.
+pub(crate) fn default_values(family: Family, routers: &[Router]) -> String {
     let ranges = family.of("    - 10.10.52.0/24\n", "    - fd00:10:10::52:0/112\n").concat();
-    format!(
+    let mut text = format!(
         "configInline:\n\
          \x20 address-pools:\n\
          \x20 - name: default\n\
          \x20   protocol: layer2\n\
          \x20   addresses:\n{ranges}"
-    )
+    );
+    if routers.is_empty() {
+        return text;
+    }
+    text.push_str("  - name: routed\n    protocol: bgp\n    auto-assign: false\n    addresses:\n");
+    for prefix in routed(family) {
+        writeln!(text, "    - {prefix}").ok();
+    }
+    text.push_str("  bfd-profiles:\n  - {name: fast, receive-interval: 50, transmit-interval: 50, detect-multiplier: 3}\n  peers:\n");
+    let layout = Layout::new(0, family).with_routers(routers);
+    for router in layout.routers() {
+        for address in &router.addresses {
+            let asn = router_asn(&router.name);
+            writeln!(
+                text,
+                "  - {{my-asn: {NODES_ASN}, peer-asn: {asn}, peer-address: \"{address}\", bfd-profile: fast}}"
+            )
+            .ok();
+        }
+    }
+    text
 }
 
 /// How a lab is made.
@@ -35,6 +58,8 @@ pub struct Options {
     pub nodes: u8,
     /// Address families of hosts, pods and the service that a lab starts with. Default: IPv4.
     pub family: Family,
+    /// Routers that the nodes speak BGP with: `tor-1`, `tor-2`, ... Default: none.
+    pub routers: Vec<Router>,
     /// Services that a lab starts with: `default/web`, `default/web-2`, ..., all with the same endpoints. 1 to 2,000, default
     /// 1.
     pub services: u16,
@@ -44,7 +69,7 @@ pub struct Options {
     /// counts. Default: none.
     pub speaker_flags: Vec<String>,
     /// Text of `values.yaml`. Default: one layer2 pool, 10.10.52.0/24 and fd00:10:10::52:0/112, as far as the lab has the
-    /// family.
+    /// family; with routers, a pool `routed` of 10.20.0.0/24 and fd00:10:20::/112 and peers besides.
     pub values: Option<String>,
     /// Where the daemons find their objects. Default: a directory of manifests.
     pub api: Api,
@@ -95,6 +120,7 @@ impl Default for Options {
             name: None,
             nodes: 3,
             family: Family::default(),
+            routers: Vec::new(),
             services: 1,
             profile: None,
             speaker_flags: Vec::new(),
@@ -206,6 +232,9 @@ fn up(lab: PathBuf, name: &str, options: &Options) -> Command {
     let mut command = Command::new(lab);
     command.args(["--name", name, "up", "--managed", "--nodes"]).arg(options.nodes.to_string());
     command.args(["--family", &options.family.to_string()]);
+    for router in &options.routers {
+        command.args(["--router", router.name()]);
+    }
     command.args(["--services", &options.services.to_string()]);
     if let Some(profile) = &options.profile {
         command.args(["--profile", profile]);

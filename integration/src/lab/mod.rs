@@ -66,8 +66,7 @@ impl Lab {
     pub fn attach(name: &str) -> Result<Self, Error> {
         let mut lab = Self { name: name.to_owned(), layout: Layout::new(0, Family::default()), holder: None };
         let state = lab.state()?;
-        let nodes = state.hosts.iter().filter(|state| state.host.pod.is_some()).count();
-        lab.layout = Layout::new(u8::try_from(nodes).unwrap_or(u8::MAX), state.family);
+        lab.layout = Layout::of(state.family, state.hosts.into_iter().map(|state| state.host).collect());
         Ok(lab)
     }
 

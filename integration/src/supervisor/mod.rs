@@ -17,6 +17,7 @@ mod manifests;
 mod neighbours;
 mod processes;
 mod proxy;
+mod routers;
 mod topology;
 
 use std::collections::BTreeSet;
@@ -125,6 +126,7 @@ async fn run(setup: Setup, init_pid: u32, listener: UnixListener, events: Arc<Ev
         None => Layout::new(setup.nodes, setup.family),
         Some(_) => Layout::for_cluster(setup.nodes, setup.family),
     };
+    let layout = layout.with_routers(&setup.routers);
     let runner = Runner::new(&setup.lab);
     let ground = build(&setup, &layout, &runner, &events).await?;
     let objects = Arc::<Mutex<Objects>>::default();
@@ -225,6 +227,9 @@ async fn converse(supervisor: Arc<Supervisor>, stream: UnixStream) {
 impl Supervisor {
     /// Starts the processes and says that the lab is up; never returns when that works.
     async fn start_everything(&self) -> Result<(), Error> {
+        for spec in routers::specs(&self.layout)? {
+            self.processes.start(spec).await?;
+        }
         if let Some(kubernetes) = &self.setup.cluster {
             self.start_kubernetes(kubernetes).await?;
             self.events.emit(Event::Ready { layout: self.layout.clone() }).await;

@@ -71,6 +71,18 @@ pub(super) fn host_script(host: &Host, layout: &Layout, interface: &str) -> Stri
             writeln!(script, "{} via {gateway}", route(*gateway, "default")).ok();
         }
     }
+    if host.kind == HostKind::Client {
+        for prefix in layout.routed() {
+            let hops = layout.routers().flat_map(|router| &router.addresses);
+            let hops: Vec<String> = hops
+                .filter(|address| address.is_ipv6() == prefix.contains(':'))
+                .map(|address| format!(" nexthop via {address}"))
+                .collect();
+            if !hops.is_empty() {
+                writeln!(script, "route replace {prefix}{}", hops.concat()).ok();
+            }
+        }
+    }
     // The control plane calls webhooks, which are pods.
     if matches!(host.kind, HostKind::Node | HostKind::Control) {
         for other in layout.nodes() {
@@ -115,8 +127,12 @@ const EVERYWHERE: &[&str] = &[
 /// Settings of a host's namespace, made before its interface exists: interfaces inherit `default`.
 fn settings(kind: HostKind) -> &'static [&'static str] {
     match kind {
-        HostKind::Client | HostKind::Control => &[],
-        HostKind::Gateway => &[
+        HostKind::Control => &[],
+        // Flows spread over routers by their ports.
+        HostKind::Client => &["net/ipv4/fib_multipath_hash_policy=1", "net/ipv6/fib_multipath_hash_policy=1"],
+        HostKind::Gateway | HostKind::Router(_) => &[
+            "net/ipv4/fib_multipath_hash_policy=1",
+            "net/ipv6/fib_multipath_hash_policy=1",
             "net/ipv6/conf/all/forwarding=1",
             "net/ipv4/ip_forward=1",
             "net/ipv4/conf/all/send_redirects=0",

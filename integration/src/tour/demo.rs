@@ -33,7 +33,7 @@ spec: {type: LoadBalancer, clusterIP: 10.96.0.11, ports: [{port: 80}]}
 pub(crate) fn demo(api: Api) -> Result<bool, Error> {
     let mut screen = Screen::new();
     screen.step("What the operator writes")?;
-    let values = default_values(Family::default());
+    let values = default_values(Family::default(), &[]);
     screen.quote(&values)?;
     match api {
         Api::Directory => {

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn values_become_resources_in_the_namespace_of_an_installation() {
-        let found = identities(&default_values(Family::Dual));
+        let found = identities(&default_values(Family::Dual, &[]));
         let kinds: Vec<&str> = found.iter().map(|identity| identity.kind.as_str()).collect();
         assert_eq!(kinds, ["IPAddressPool", "L2Advertisement"]);
         assert!(found.iter().all(|identity| identity.namespace == DEFAULT_NAMESPACE), "{found:?}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ferrolb_source::{ConfigurationState, Event, ObjectKey, WriteError, Writer};
 use parking_lot::Mutex;
@@ -32,6 +32,8 @@ pub(super) struct Failed {
 
 #[derive(Debug, Default)]
 struct Results {
+    /// How many writes wait or are under way.
+    pending: AtomicUsize,
     lost: AtomicU64,
     failed: Mutex<Failed>,
 }
@@ -65,6 +67,7 @@ impl Queue {
                         Write::State(_) => failed.state = true,
                     }
                 }
+                outcome.pending.fetch_sub(1, Ordering::Release);
             }
         });
         Self { writes, results }
@@ -73,8 +76,10 @@ impl Queue {
     /// Whether there was room for it.
     #[must_use]
     pub(super) fn push(&self, write: Write) -> bool {
+        self.results.pending.fetch_add(1, Ordering::Relaxed);
         let queued = self.writes.try_send(write).is_ok();
         if !queued {
+            self.results.pending.fetch_sub(1, Ordering::Relaxed);
             self.results.lost.fetch_add(1, Ordering::Relaxed);
         }
         queued
@@ -82,7 +87,7 @@ impl Queue {
 
     /// Whether everything was written or has failed.
     pub(super) fn is_idle(&self) -> bool {
-        self.writes.capacity() == self.writes.max_capacity()
+        self.results.pending.load(Ordering::Acquire) == 0
     }
 
     /// What has failed since the last time somebody asked.

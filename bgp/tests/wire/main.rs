@@ -10,7 +10,8 @@ mod framing;
 mod malformed;
 #[cfg(test)]
 mod open;
-#[cfg(all(test, feature = "dissect"))]
+#[cfg(feature = "dissect")]
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod packing;

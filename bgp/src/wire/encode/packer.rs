@@ -94,6 +94,13 @@ impl<'a> Packer<'a> {
         self.open = Some(open);
     }
 
+    /// Whether a prefix goes into the message that is open, rather than into the next one.
+    #[inline]
+    pub fn fits(&self, prefix: &IpNet) -> bool {
+        let length = if self.path_ids { 5 } else { 1 } + usize::from(prefix.prefix_len().div_ceil(8));
+        self.open.is_some_and(|open| open.at + length <= open.limit)
+    }
+
     /// Completes the last message. Says how many were written.
     pub fn finish(mut self) -> usize {
         self.close();

@@ -23,7 +23,7 @@ cluster-demo: setup kubernetes ## The same on a real Kubernetes cluster in names
 	@$(CARGO) lab cluster demo
 
 test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, house, unit, simulation, namespaces, API server, cluster
-	@[ "$$(id -u)" -ne 0 ] || integration/setup.sh cluster
+	@[ "$$(id -u)" -ne 0 ] || integration/setup.sh cluster bgp
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace
 	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-bgp -p ferrolb-bfd -p ferrolb-fib
@@ -38,7 +38,7 @@ kubernetes: ## Get Kubernetes' programs, etcd, helm and MetalLB for the tests (b
 	  [ $$code = 3 ] || exit $$code; echo "kubernetes: the tests that need an API server, a cluster or Helm will be skipped" >&2; }
 
 bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, BGP's routes, the allocator, an API server, a cluster
-	@integration/setup.sh keepalived
+	@integration/setup.sh keepalived bgp
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench
 	$(CARGO) run --release --locked --quiet -p ferrolb-controller --example allocator

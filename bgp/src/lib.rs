@@ -3,6 +3,8 @@
 //!
 //! `wire`, `session` and `rib` are pure: time and randomness are passed in, bytes and outputs are returned.
 
+#[cfg(feature = "driver")]
+pub mod driver;
 pub mod rib;
 pub mod session;
 pub mod wire;

@@ -31,6 +31,8 @@ struct Member {
     /// What it shall be told.
     target: Arc<RouteSet>,
     up: Option<Up>,
+    /// UPDATEs that were written, in all sessions.
+    updates: u64,
 }
 
 /// A peer whose session is up.
@@ -46,7 +48,6 @@ struct Up {
     /// Families that it asked for again.
     asked: PerFamily<bool>,
     sent: PerFamily<usize>,
-    updates: u64,
 }
 
 /// Peers that are told in the same way.
@@ -62,7 +63,7 @@ struct Group {
 impl Outbound {
     pub(super) fn add(&mut self, peer: PeerId, graceful_shutdown: bool) {
         let (given, target) = (Arc::clone(&self.nothing), Arc::clone(&self.nothing));
-        self.peers.insert(peer, Member { given, graceful_shutdown, target, up: None });
+        self.peers.insert(peer, Member { given, graceful_shutdown, target, up: None, updates: 0 });
     }
 
     pub(super) fn remove(&mut self, peer: PeerId) {
@@ -110,7 +111,6 @@ impl Outbound {
             owed,
             asked: PerFamily::default(),
             sent: PerFamily::default(),
-            updates: 0,
         });
     }
 
@@ -144,7 +144,7 @@ impl Outbound {
             let Some(group) = self.groups.get_mut(&up.group) else { return false };
             let Some(transition) = group.transitions.get_mut(&number) else { return false };
             let progress = transition.pull(peer, &group.export, out, begin, at_most);
-            up.updates = up.updates.saturating_add(progress.updates);
+            member.updates = member.updates.saturating_add(progress.updates);
             for family in Family::ALL {
                 let sent = up.sent.get_mut(family);
                 *sent = sent.saturating_add(*progress.more.get(family)).saturating_sub(*progress.fewer.get(family));
@@ -168,10 +168,10 @@ impl Outbound {
     pub(super) fn summarize(&self, peer: PeerId, summary: &mut Summary) {
         let Some(member) = self.peers.get(&peer) else { return };
         summary.desired = PerFamily::from_fn(|family| member.target.count(family));
+        summary.updates_sent = member.updates;
         let Some(up) = &member.up else { return };
         let Some(Group { export, .. }) = self.groups.get(&up.group) else { return };
         summary.sent = up.sent;
-        summary.updates_sent = up.updates;
         summary.pending = self.pending(peer);
         // The routes of both families are in one list; which prefixes name one is not worth a look where all can be told.
         summary.unsent = PerFamily::from_fn(|family| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::ConnectionId;
 use crate::rib;
-use crate::wire::{Capability, Open, Parameters, PerFamily};
+use crate::wire::{Open, Parameters, PerFamily, Role};
 
 /// Addresses of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,10 +33,10 @@ pub struct Session {
     pub received: Arc<Open>,
     /// AS number of this router, which differs from that of the own OPEN where a local AS is configured.
     pub router_asn: u32,
+    /// Own role towards the peer as configured, whether or not the peer said one; external peers only (RFC 9234).
+    pub role: Option<Role>,
     /// The smaller of both hold times; zero: none.
     pub hold_time: Duration,
-    /// How often a KEEPALIVE is sent at the latest; zero: never.
-    pub keepalive: Duration,
     /// The peer answers requests for its routes (RFC 2918).
     pub route_refresh: bool,
     /// Both know where such an answer begins and ends (RFC 7313).
@@ -78,11 +78,7 @@ impl Session {
             peer_asn: self.received.asn,
             peer_router_id: self.received.router_id,
             peer_address: self.endpoints.remote.ip(),
-            role: self
-                .sent
-                .capabilities
-                .iter()
-                .find_map(|capability| if let Capability::Role(role) = capability { Some(*role) } else { None }),
+            role: self.role,
             addresses,
             keeps_stale: self.keeps_stale,
         }

@@ -1,5 +1,6 @@
 //! What a peer's machine is told.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Config, ConnectionId, Endpoints, Message};
@@ -128,4 +129,20 @@ pub struct BfdFailure {
     /// The peer's C bit: its BFD does not share the fate of its control plane (RFC 5880 section 4.1). Then the path is dead and
     /// graceful restart does not apply (RFC 5882 section 4.3).
     pub control_plane_independent: bool,
+}
+
+// === impl Stop ===
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, text) = match self {
+            Self::Shutdown { text } => ("this speaker ends", text.as_str()),
+            Self::Disabled { text } => ("the peer was disabled", text.as_str()),
+            Self::Drained { text } => ("the node is drained", text.as_str()),
+            Self::Deleted => ("the peer was deleted from the configuration", ""),
+            Self::Reset { text } => ("a reset was asked for", text.as_str()),
+            Self::Reconfigured => ("the configuration of its connection has changed", ""),
+        };
+        if text.is_empty() { f.write_str(what) } else { write!(f, "{what}: \"{text}\"") }
+    }
 }

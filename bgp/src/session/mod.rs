@@ -17,16 +17,34 @@
 //! handles all messages but the contents of UPDATE, which go from the driver to the RIB; here they only prove that the peer
 //! lives.
 
+mod admin;
+mod collision;
+#[cfg(test)]
+mod collision_tests;
 mod config;
+mod connection;
+mod damping;
 mod facts;
+mod fsm;
+mod graceful;
 mod input;
+mod negotiate;
+mod notify;
+mod open;
 mod output;
 mod peer;
+mod refresh;
 mod summary;
+#[cfg(test)]
+mod testing;
+mod timers;
 
-pub use config::{Change, Config, ConfigError, FamilyConfig, GracefulRestart, LongLived, Mode, RemoteAs, Retry};
+pub use config::{
+    AsField, Change, Config, ConfigError, FamilyConfig, GracefulRestart, LongLived, Mode, RemoteAs, Retry,
+};
 pub use facts::{Endpoints, Restart, Session};
 pub use input::{BfdFailure, Input, Stop};
+pub use notify::{Described, shutdown_text};
 pub use output::{CloseHow, DownReason, Event, Message, Output, Refresh};
 pub use peer::{ConnectionId, Peer};
 pub use summary::{Counters, LastError, State, Summary};

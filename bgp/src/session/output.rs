@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{BfdFailure, ConnectionId, Session, State, Stop};
+use super::{BfdFailure, ConnectionId, Described, Session, State, Stop};
 use crate::rib::Keep;
 use crate::wire::{Family, Notification, Open, PerFamily, RouteRefresh};
 
@@ -121,8 +121,6 @@ pub enum DownReason {
     PrefixLimit(Family),
     /// The peer began a new session while this one seemed up, as after its restart (RFC 4724 section 5).
     Replaced,
-    /// The other connection was kept (6/7).
-    Collision,
 }
 
 /// Something that an operator wants to know.
@@ -146,6 +144,23 @@ pub enum Event {
 
 impl fmt::Display for DownReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::ConnectFailed(error) => write!(f, "cannot connect: {error}"),
+            Self::Closed(None) => f.write_str("the peer closed the connection"),
+            Self::Closed(Some(error)) => write!(f, "the connection broke: {error}"),
+            Self::Received(notification) => write!(f, "the peer sent NOTIFICATION {}", Described(notification)),
+            Self::Sent(notification) => write!(f, "sent NOTIFICATION {}", Described(notification)),
+            Self::HoldTimer => f.write_str("hold timer expired: the peer was not heard"),
+            Self::SendHoldTimer => f.write_str("send hold timer expired: the peer does not read"),
+            Self::Bfd(BfdFailure { control_plane_independent: true }) => f.write_str("BFD is down"),
+            Self::Bfd(BfdFailure { control_plane_independent: false }) => {
+                f.write_str("BFD is down, which may be a restart of the peer")
+            }
+            Self::Stopped(stop) => write!(f, "{stop}"),
+            Self::Configuration => f.write_str("the configuration has changed"),
+            Self::PrefixLimit(Family::Ipv4) => f.write_str("the peer tells more IPv4 prefixes than allowed"),
+            Self::PrefixLimit(Family::Ipv6) => f.write_str("the peer tells more IPv6 prefixes than allowed"),
+            Self::Replaced => f.write_str("the peer has restarted and began a new session"),
+        }
     }
 }

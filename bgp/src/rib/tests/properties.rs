@@ -23,8 +23,10 @@ enum Step {
     Up(u8),
 }
 
+/// `CASES` runs more of them.
 fn cases() -> Config {
-    Config { cases: 128, rng_seed: RngSeed::Fixed(20_260_101), failure_persistence: None, ..Config::default() }
+    let cases = std::env::var("CASES").map_or(128, |cases| cases.parse().unwrap());
+    Config { cases, rng_seed: RngSeed::Fixed(20_260_101), failure_persistence: None, ..Config::default() }
 }
 
 const PEERS: u8 = 4;

@@ -144,6 +144,13 @@ fn families_whose_forwarding_state_is_lost_are_dropped_when_the_session_comes_up
 }
 
 #[test]
+fn a_session_in_the_place_of_one_whose_end_was_not_told_begins_with_nothing() {
+    let mut lab = Lab::new(&[]);
+    lab.up();
+    assert_eq!(lab.best(), Vec::<String>::new());
+}
+
+#[test]
 fn what_was_stale_does_not_survive_a_second_restart() {
     let mut lab = Lab::new(&[]);
     lab.down(stale(120, 0));

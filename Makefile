@@ -55,6 +55,7 @@ soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 cr
 	SEEDS=$${SEEDS:-100000} $(CARGO) test --release --locked -p ferrolb-integration --test simulation -- --nocapture
 	MINUTES=$${MINUTES:-60} NODES=$${NODES:-64} $(CARGO) test --release --locked -p ferrolb-gossip --test simulation -- wrongly --nocapture
 	ITERATIONS=$${ITERATIONS:-100000000} $(CARGO) test --release --locked -p ferrolb-gossip --lib -- fuzz --nocapture
+	CASES=$${CASES:-100000} $(CARGO) test --release --locked -p ferrolb-bgp --lib -- rib::tests::properties rib::tests::learning --nocapture
 	FUZZ_ITERATIONS=$${ITERATIONS:-100000000} $(CARGO) test --release --locked -p ferrolb-l2 --test fuzz -- --nocapture
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench --parts crashes --crashes 200

@@ -95,13 +95,8 @@ fn watcher(
     events: mpsc::Sender<notify::Event>,
     overflow: Arc<AtomicBool>,
 ) -> notify::Result<notify::RecommendedWatcher> {
-    let below = root.to_owned();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let event = event.unwrap_or_else(|_lost| notify::Event::new(EventKind::Other));
-        // Nobody is woken by what is only written on the way to its name, or what is not read at all.
-        if !event.need_rescan() && !event.paths.is_empty() && !event.paths.iter().any(|path| is_heard(path, &below)) {
-            return;
-        }
         let concerns = match event.kind {
             EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
             EventKind::Any | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => {
@@ -129,7 +124,9 @@ fn hear(news: &mut News, event: &notify::Event, root: &Path) -> bool {
             news.all = true;
             concerns = true;
         }
-        if !is_seen(path, root) {
+        let name = path.strip_prefix(root).unwrap_or(path);
+        let hidden = |part: &OsStr| part.to_str().is_some_and(|part| part.starts_with('.'));
+        if name.iter().any(hidden) || !is_read(name) {
             continue;
         }
         if is_manifest(path) {
@@ -144,18 +141,6 @@ fn hear(news: &mut News, event: &notify::Event, root: &Path) -> bool {
         }
     }
     concerns
-}
-
-/// Whether news of the path can mean anything.
-fn is_heard(path: &Path, root: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == MOUNTED) || is_seen(path, root)
-}
-
-/// Whether what stands at the path is looked at.
-fn is_seen(path: &Path, root: &Path) -> bool {
-    let name = path.strip_prefix(root).unwrap_or(path);
-    let hidden = |part: &OsStr| part.to_str().is_some_and(|part| part.starts_with('.'));
-    !name.iter().any(hidden) && is_read(name)
 }
 
 /// Whether the file's state has changed in a way that counts.

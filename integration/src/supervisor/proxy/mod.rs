@@ -30,7 +30,7 @@ use crate::protocol::{Event, ServiceState};
 const WISHES: usize = 1;
 /// How long changes gather before rules are loaded. kube-proxy takes up to a second (`minSyncPeriod`); here all nodes share one
 /// machine, and no node's rules are to take the time in which another one announces.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(20);
 /// How soon to look again after a change. A folder that is made and filled at once is filled before its watch exists.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// How soon to try again where rules could not be loaded: the node was just killed, and `nft` on it.

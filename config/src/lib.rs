@@ -21,6 +21,7 @@
 pub mod addresses;
 mod bgp;
 mod change;
+mod concealed;
 mod duration;
 mod l2;
 pub mod legacy;
@@ -41,6 +42,7 @@ pub use bgp::{
     RemoteAsn, Timers,
 };
 pub use change::{deletion, introduced};
+pub use concealed::Concealed;
 pub use l2::{Interfaces, L2Advertisement, Preference};
 pub use pools::{Pool, ServiceAllocation};
 pub use problem::{Class, ObjectRef, Problem, Scope};

@@ -46,10 +46,7 @@ impl Delta {
                 Family::Ipv4 => walk(base.ipv4(), next.ipv4(), &told, &tell, &mut same),
                 Family::Ipv6 => walk(base.ipv6(), next.ipv6(), &told, &tell, &mut same),
             };
-            let number = |announced: &Announced| next.at(family, announced.place()).map(|(_, number)| number);
-            if next.routes().len() > 1 && !announced.is_sorted_by_key(number) {
-                announced.sort_by_key(number);
-            }
+            by_route(&mut announced, next, family);
             *delta.withdrawn.get_mut(family) = withdrawn;
             *delta.announced.get_mut(family) = announced;
         }
@@ -119,6 +116,37 @@ impl Same<'_> {
             || base == next
             || self.export.attributes(base, self.family) == self.export.attributes(next, self.family)
     }
+}
+
+/// Brings together what has the same route; the order of prefixes stays within it.
+fn by_route(announced: &mut Vec<Announced>, next: &RouteSet, family: Family) {
+    let number = |announced: &Announced| {
+        next.at(family, announced.place()).and_then(|(_, number)| usize::try_from(number).ok()).unwrap_or_default()
+    };
+    if next.routes().len() < 2 || announced.is_sorted_by_key(number) {
+        return;
+    }
+    // Where each route begins: numbers of routes are small and without gaps.
+    let mut begins = vec![0_usize; next.routes().len().saturating_add(1)];
+    for one in announced.iter() {
+        if let Some(count) = begins.get_mut(number(one).saturating_add(1)) {
+            *count = count.saturating_add(1);
+        }
+    }
+    let mut sum = 0_usize;
+    for begin in &mut begins {
+        sum = sum.saturating_add(*begin);
+        *begin = sum;
+    }
+    let mut sorted = announced.clone();
+    for one in announced.iter() {
+        let Some(at) = begins.get_mut(number(one)) else { continue };
+        if let Some(place) = sorted.get_mut(*at) {
+            *place = *one;
+        }
+        *at = at.saturating_add(1);
+    }
+    *announced = sorted;
 }
 
 /// By number of route: whether it can be told for this family.

@@ -3,7 +3,7 @@
 
 use super::export::{Export, marks_only_to_customer};
 use super::{Route, Session, Withheld, well_known};
-use crate::wire::{Attributes, Family, NextHop, Role};
+use crate::wire::{Attributes, ExtendedCommunity, Family, NextHop, Role};
 
 /// One end of a route's way through this speaker.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,8 @@ fn leave(
     // RFC 4271 section 5.1.2 b, 5.1.5, 5.1.4 (a MED of another AS goes no further), RFC 4456 section 8.
     attributes.as_path.prepend(to.session.asn, 1);
     attributes.local_pref = None;
+    // RFC 4360 section 6: what is not transitive stays in the AS.
+    attributes.extended_communities.retain(|ExtendedCommunity([kind, ..])| kind & 0x40 == 0);
     if from.session.parameters.external {
         attributes.med = None;
     }

@@ -16,10 +16,11 @@ pub(super) struct Outbound {
     /// What a peer has been told whose session has just come up: the same for all, so that they begin together.
     nothing: Arc<RouteSet>,
     peers: BTreeMap<PeerId, Member>,
-    groups: BTreeMap<u32, Group>,
+    groups: BTreeMap<u64, Group>,
     /// Sets in use, so that equal ones are kept once.
     sets: Vec<Weak<RouteSet>>,
-    numbers: u32,
+    /// Of groups and transitions.
+    numbers: u64,
 }
 
 /// A peer.
@@ -31,22 +32,23 @@ struct Member {
     /// What it shall be told.
     target: Arc<RouteSet>,
     up: Option<Up>,
+    /// UPDATEs that were written, in all sessions.
+    updates: u64,
 }
 
 /// A peer whose session is up.
 #[derive(Debug)]
 struct Up {
-    group: u32,
+    group: u64,
     /// What it has been told; during a transition, before that.
     told: Arc<RouteSet>,
     /// The transition it goes through.
-    under_way: Option<u32>,
+    under_way: Option<u64>,
     /// Families whose first table is not complete.
     owed: PerFamily<bool>,
     /// Families that it asked for again.
     asked: PerFamily<bool>,
     sent: PerFamily<usize>,
-    updates: u64,
 }
 
 /// Peers that are told in the same way.
@@ -54,7 +56,7 @@ struct Up {
 struct Group {
     export: Export,
     members: BTreeSet<PeerId>,
-    transitions: BTreeMap<u32, Transition>,
+    transitions: BTreeMap<u64, Transition>,
 }
 
 // === impl Outbound ===
@@ -62,7 +64,7 @@ struct Group {
 impl Outbound {
     pub(super) fn add(&mut self, peer: PeerId, graceful_shutdown: bool) {
         let (given, target) = (Arc::clone(&self.nothing), Arc::clone(&self.nothing));
-        self.peers.insert(peer, Member { given, graceful_shutdown, target, up: None });
+        self.peers.insert(peer, Member { given, graceful_shutdown, target, up: None, updates: 0 });
     }
 
     pub(super) fn remove(&mut self, peer: PeerId) {
@@ -110,7 +112,6 @@ impl Outbound {
             owed,
             asked: PerFamily::default(),
             sent: PerFamily::default(),
-            updates: 0,
         });
     }
 
@@ -144,7 +145,7 @@ impl Outbound {
             let Some(group) = self.groups.get_mut(&up.group) else { return false };
             let Some(transition) = group.transitions.get_mut(&number) else { return false };
             let progress = transition.pull(peer, &group.export, out, begin, at_most);
-            up.updates = up.updates.saturating_add(progress.updates);
+            member.updates = member.updates.saturating_add(progress.updates);
             for family in Family::ALL {
                 let sent = up.sent.get_mut(family);
                 *sent = sent.saturating_add(*progress.more.get(family)).saturating_sub(*progress.fewer.get(family));
@@ -168,10 +169,10 @@ impl Outbound {
     pub(super) fn summarize(&self, peer: PeerId, summary: &mut Summary) {
         let Some(member) = self.peers.get(&peer) else { return };
         summary.desired = PerFamily::from_fn(|family| member.target.count(family));
+        summary.updates_sent = member.updates;
         let Some(up) = &member.up else { return };
         let Some(Group { export, .. }) = self.groups.get(&up.group) else { return };
         summary.sent = up.sent;
-        summary.updates_sent = up.updates;
         summary.pending = self.pending(peer);
         // The routes of both families are in one list; which prefixes name one is not worth a look where all can be told.
         summary.unsent = PerFamily::from_fn(|family| {
@@ -179,8 +180,9 @@ impl Outbound {
             if member.target.count(family) == 0 || member.target.routes().iter().all(|route| refused(route).is_none()) {
                 return None;
             }
-            let routes = member.target.iter().filter(|(prefix, _)| Family::of(prefix) == family);
-            routes.map(|(_, route)| route).find_map(refused)
+            (0..member.target.count(family))
+                .filter_map(|place| member.target.at(family, place).and_then(|(_, number)| member.target.route(number)))
+                .find_map(refused)
         });
     }
 
@@ -210,7 +212,7 @@ impl Outbound {
     }
 
     /// The transition that a peer goes through; begins the next one where it is between two.
-    fn under_way(&mut self, peer: PeerId) -> Option<u32> {
+    fn under_way(&mut self, peer: PeerId) -> Option<u64> {
         let member = self.peers.get(&peer)?;
         let up = member.up.as_ref()?;
         if up.under_way.is_some() {
@@ -244,7 +246,7 @@ impl Outbound {
         Some(number)
     }
 
-    fn join(&mut self, peer: PeerId, number: u32, kind: Kind) {
+    fn join(&mut self, peer: PeerId, number: u64, kind: Kind) {
         let Some(up) = self.peers.get_mut(&peer).and_then(|member| member.up.as_mut()) else { return };
         let Some(group) = self.groups.get_mut(&up.group) else { return };
         let Some(transition) = group.transitions.get_mut(&number) else { return };
@@ -325,7 +327,7 @@ impl Up {
 // === impl Group ===
 
 impl Group {
-    fn leave(&mut self, peer: PeerId, transition: Option<u32>) {
+    fn leave(&mut self, peer: PeerId, transition: Option<u64>) {
         let Some(number) = transition else { return };
         let Some(transition) = self.transitions.get_mut(&number) else { return };
         transition.leave(peer);

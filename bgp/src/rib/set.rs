@@ -98,15 +98,10 @@ impl RouteSet {
 
 impl FromIterator<(IpNet, Arc<Route>)> for RouteSet {
     fn from_iter<I: IntoIterator<Item = (IpNet, Arc<Route>)>>(routes: I) -> Self {
-        let mut numbers = HashMap::<Arc<Route>, u32, foldhash::fast::RandomState>::default();
-        let mut given = Vec::new();
+        let mut numbers = Numbers::default();
         let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
         for (prefix, route) in routes {
-            let next = u32::try_from(given.len()).unwrap_or(u32::MAX);
-            let number = *numbers.entry(route).or_insert_with_key(|route| {
-                given.push(Arc::clone(route));
-                next
-            });
+            let number = numbers.of(route);
             match prefix {
                 IpNet::V4(prefix) => ipv4.push((prefix.trunc(), number)),
                 IpNet::V6(prefix) => ipv6.push((prefix.trunc(), number)),
@@ -114,8 +109,17 @@ impl FromIterator<(IpNet, Arc<Route>)> for RouteSet {
         }
         last_of_each(&mut ipv4);
         last_of_each(&mut ipv6);
-        Self::canonical(&given, ipv4, ipv6)
+        Self::canonical(&numbers.given, ipv4, ipv6)
     }
+}
+
+/// Numbers routes by their values. Most come as one `Arc` for many prefixes, which is known by its address.
+#[derive(Default)]
+struct Numbers {
+    given: Vec<Arc<Route>>,
+    by_value: HashMap<Arc<Route>, u32, foldhash::fast::RandomState>,
+    /// Those in `given` only, which stay where they are.
+    by_address: HashMap<*const Route, u32, foldhash::fast::RandomState>,
 }
 
 impl RouteSet {
@@ -142,6 +146,22 @@ impl RouteSet {
             });
         }
         Self { routes: routes.into(), ipv4: ipv4.into(), ipv6: ipv6.into() }
+    }
+}
+
+// === impl Numbers ===
+
+impl Numbers {
+    fn of(&mut self, route: Arc<Route>) -> u32 {
+        if let Some(number) = self.by_address.get(&Arc::as_ptr(&route)) {
+            return *number;
+        }
+        let next = u32::try_from(self.given.len()).unwrap_or(u32::MAX);
+        *self.by_value.entry(route).or_insert_with_key(|route| {
+            self.by_address.insert(Arc::as_ptr(route), next);
+            self.given.push(Arc::clone(route));
+            next
+        })
     }
 }
 

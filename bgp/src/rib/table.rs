@@ -1,10 +1,12 @@
 //! Adj-RIB-In: what one peer tells at present, and how old it is.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{Count, Import, Keep, Policy, Rejected, Session, well_known};
 use crate::wire::{Attributes, Family, PerFamily};
@@ -32,7 +34,7 @@ pub(super) struct Table {
     /// With the import closed.
     counted: PerFamily<HashSet<Key, foldhash::fast::RandomState>>,
     aging: PerFamily<Aging>,
-    warned: PerFamily<bool>,
+    warned: PerFamily<Warned>,
 }
 
 /// A learned route.
@@ -63,6 +65,17 @@ enum Aging {
     LongLived { until: Instant },
     /// It tells everything once more.
     Again { until: Instant },
+}
+
+/// What was warned of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Warned {
+    #[default]
+    Nothing,
+    /// The warning is reached.
+    Warning,
+    /// There are more than the limit, which closes nothing.
+    Limit,
 }
 
 /// How a number of prefixes stands to its limit.
@@ -138,9 +151,14 @@ impl Table {
             return Limit::Exceeded { max: limit.max };
         }
         let threshold = max.saturating_mul(limit.warning.clamp(1, 100).into()).div_ceil(100);
-        let reached = number > 0 && number >= threshold;
+        let reached = match number {
+            _ if number > max => Warned::Limit,
+            0 => Warned::Nothing,
+            _ if number >= threshold => Warned::Warning,
+            _ => Warned::Nothing,
+        };
         let warned = std::mem::replace(self.warned.get_mut(family), reached);
-        if reached && !warned { Limit::Warn } else { Limit::Below }
+        if reached > warned { Limit::Warn } else { Limit::Below }
     }
 
     /// Opens or closes the import; returns the prefixes whose paths are gone.
@@ -163,7 +181,8 @@ impl Table {
 
     /// The session is up; returns the prefixes of stale paths that went.
     pub(super) fn established(&mut self, now: Instant, session: Arc<Session>) -> Vec<IpNet> {
-        let mut gone = Vec::new();
+        // A session that takes the place of another one, of whose end nobody told.
+        let mut gone = if self.up { self.down(now, PerFamily::default()) } else { Vec::new() };
         for family in Family::ALL {
             if *session.keeps_stale.get(family) && *session.parameters.families.get(family) {
                 let aging = self.aging.get_mut(family);
@@ -177,7 +196,6 @@ impl Table {
         }
         self.session = Some(session);
         self.up = true;
-        self.updates = 0;
         self.warned = PerFamily::default();
         gone
     }
@@ -197,13 +215,17 @@ impl Table {
                 *self.aging.get_mut(family) = Aging::Fresh;
                 continue;
             }
-            if let Aging::LongLived { until } = *self.aging.get(family) {
+            match *self.aging.get(family) {
                 // RFC 9494 section 4.2: the time runs on until the peer has told everything; a session in between that did
                 // not come so far does not prolong it.
-                long_lived = long_lived.min(until.saturating_duration_since(now));
-            } else {
+                Aging::LongLived { until } => {
+                    let left = until.saturating_duration_since(now);
+                    long_lived = long_lived.min(left.saturating_sub(restart_time));
+                }
                 // RFC 4724 section 4.2: what was stale already does not survive another restart.
-                gone.extend(self.sweep(family));
+                Aging::Restart { .. } => gone.extend(self.sweep(family)),
+                // What a refresh had not come to yet is as good as the rest.
+                Aging::Fresh | Aging::Again { .. } => {}
             }
             self.mark(family);
             if self.tally.get(family).paths == 0 {
@@ -224,6 +246,9 @@ impl Table {
 
     /// The peer begins to tell all of a family once more.
     pub(super) fn again(&mut self, now: Instant, family: Family) {
+        if self.tally.get(family).paths == 0 {
+            return;
+        }
         self.mark(family);
         *self.aging.get_mut(family) = Aging::Again { until: now.checked_add(STALE_LIMIT).unwrap_or(now) };
     }
@@ -324,13 +349,12 @@ impl Table {
 }
 
 /// The keys of a family.
-fn range(family: Family) -> std::ops::Range<Key> {
-    let first_ipv6 = (IpNet::V6(Ipv6Net::default()), 0);
-    let last_ipv6 = (IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::from_bits(u128::MAX), 128)), u32::MAX);
-    match family {
-        Family::Ipv4 => (IpNet::V4(ipnet::Ipv4Net::default()), 0)..first_ipv6,
-        Family::Ipv6 => first_ipv6..last_ipv6,
-    }
+fn range(family: Family) -> RangeInclusive<Key> {
+    let (first, last) = match family {
+        Family::Ipv4 => (IpNet::V4(Ipv4Net::default()), IpAddr::V4(Ipv4Addr::BROADCAST)),
+        Family::Ipv6 => (IpNet::V6(Ipv6Net::default()), IpAddr::V6(Ipv6Addr::from_bits(u128::MAX))),
+    };
+    (first, 0)..=(IpNet::from(last), u32::MAX)
 }
 
 // === impl Tally ===

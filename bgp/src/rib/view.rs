@@ -25,9 +25,9 @@ pub struct Summary {
     pub accepted: PerFamily<usize>,
     /// Those of them that are stale.
     pub stale: PerFamily<usize>,
-    /// Since the session came up: UPDATE messages encoded for it.
+    /// UPDATE messages written for it since it was added, those of earlier sessions included.
     pub updates_sent: u64,
-    /// Since the session came up: UPDATE messages received.
+    /// UPDATE messages received since it was added.
     pub updates_received: u64,
 }
 

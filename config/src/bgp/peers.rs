@@ -11,6 +11,7 @@ use ferrolb_api::v1beta2::{BGPPeerSpec, DynamicASN};
 use super::bfd::BfdProfile;
 use super::timers::{self, Timers};
 use crate::addresses::parse_ip;
+use crate::concealed::Concealed;
 use crate::problem::{Class, Problem};
 use crate::resource::{Resource, SecretFacts, unique};
 use crate::selectors::{self, Labels, Selector, any_or_none};
@@ -113,8 +114,13 @@ pub enum Password {
     None,
     /// This text, which never shows in logs.
     Inline(String),
-    /// What stands under the key `password` of the Secret of this name.
-    Secret(String),
+    /// What stands under the key `password` of a Secret.
+    Secret {
+        /// The Secret's name.
+        name: String,
+        /// What stands there.
+        text: Concealed,
+    },
     /// The Secret of this name, which is not there or of no use (yet).
     Missing(String),
 }
@@ -124,7 +130,7 @@ impl fmt::Debug for Password {
         match self {
             Self::None => f.write_str("None"),
             Self::Inline(_) => f.write_str("Inline(..)"),
-            Self::Secret(name) => f.debug_tuple("Secret").field(name).finish(),
+            Self::Secret { name, .. } => f.debug_tuple("Secret").field(name).finish(),
             Self::Missing(name) => f.debug_tuple("Missing").field(name).finish(),
         }
     }
@@ -367,7 +373,12 @@ impl Reader<'_> {
         let secret = spec.password_secret.as_ref().and_then(|reference| said(reference.name.as_ref()));
         let name = match (inline, secret) {
             (None, None) => return Password::None,
-            (Some(text), None) => return Password::Inline(text.to_owned()),
+            (Some(text), None) => {
+                if let Some(message) = too_long(text) {
+                    self.wrong("password", "", message);
+                }
+                return Password::Inline(text.to_owned());
+            }
             (Some(_), Some(name)) => {
                 let message = "both password and passwordSecret are set; leave one of the two out";
                 self.wrong("passwordSecret.name", name, message);
@@ -384,7 +395,10 @@ impl Reader<'_> {
             Some(SecretFacts { has_password: false, .. }) => {
                 format!("password not specified in the secret: Secret {name:?} has no key \"password\"")
             }
-            Some(_) => return Password::Secret(name.to_owned()),
+            Some(SecretFacts { password, .. }) => match too_long(password.expose()) {
+                Some(message) => format!("Secret {name:?}: {message}"),
+                None => return Password::Secret { name: name.to_owned(), text: password.clone() },
+            },
             None => format!(
                 "there is no Secret {name:?} in the namespace of the configuration; create it with type {:?} and the \
                  key \"password\"",
@@ -409,4 +423,12 @@ impl Reader<'_> {
         }
         Bfd::Missing(name.to_owned())
     }
+}
+
+/// What is wrong with a password that the kernel does not take (`TCP_MD5SIG_MAXKEYLEN`).
+fn too_long(password: &str) -> Option<String> {
+    const LONGEST: usize = 80;
+    let length = password.len();
+    (length > LONGEST)
+        .then(|| format!("the password is {length} octets long; TCP signatures take at most {LONGEST} (RFC 2385)"))
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rib::distribution::{End, pass_on};
-use crate::wire::{AsPath, AsSegment, NextHop, Role, SegmentKind};
+use crate::wire::{AsPath, AsSegment, ExtendedCommunity, NextHop, Role, SegmentKind};
 
 fn path(asns: &[u32]) -> AsPath {
     if asns.is_empty() {
@@ -32,9 +32,14 @@ fn to_another_as_goes_the_own_as_and_next_hop_and_what_is_internal_stays() {
     let expected =
         Attributes { as_path: path(&[65_000, 64_513]), ..Attributes::new(NextHop::Address(parse("10.0.0.1"))) };
     assert_eq!(passed(&learned(), (&external, false), (&other, false)), Ok(expected.clone()), "MED goes no further");
-    let reflected =
-        Attributes { originator_id: Some(parse("1.1.1.1")), cluster_list: vec![parse("2.2.2.2")], ..learned() };
-    let expected = Attributes { med: Some(5), ..expected };
+    let bandwidth = |kind| ExtendedCommunity([kind, 4, 0, 0, 0, 0, 0, 1]);
+    let reflected = Attributes {
+        originator_id: Some(parse("1.1.1.1")),
+        cluster_list: vec![parse("2.2.2.2")],
+        extended_communities: vec![bandwidth(0), bandwidth(0x40)],
+        ..learned()
+    };
+    let expected = Attributes { med: Some(5), extended_communities: vec![bandwidth(0)], ..expected };
     assert_eq!(passed(&reflected, (&internal, false), (&other, false)), Ok(expected));
 }
 

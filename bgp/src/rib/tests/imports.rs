@@ -254,6 +254,12 @@ fn a_limit_warns_once_each_time_and_then_closes_the_session() {
         assert_eq!(announce(&mut rib, "192.0.2.3/32"), Ok(true), "three of four are 75 %");
         assert_eq!(announce(&mut rib, "192.0.2.4/32"), Ok(false), "once");
         assert_eq!(announce(&mut rib, "192.0.2.4/32"), Ok(false), "the same again is no more");
+        for host in [3, 4] {
+            let octets = teller.withdraws(&[(&format!("192.0.2.{host}/32"), 0)]);
+            tell(&mut rib, peer, &session, &octets).unwrap();
+        }
+        assert_eq!(announce(&mut rib, "192.0.2.3/32"), Ok(true), "it was below in between");
+        assert_eq!(announce(&mut rib, "192.0.2.4/32"), Ok(false));
         assert_eq!(announce(&mut rib, "192.0.2.5/32"), Err(TooManyPrefixes { family: Family::Ipv4, max: 4 }));
         rib.down(start(), peer, PerFamily::default());
         assert_eq!(rib.summary(peer).received.ipv4.number, 0, "{import:?}");
@@ -263,12 +269,14 @@ fn a_limit_warns_once_each_time_and_then_closes_the_session() {
 #[test]
 fn a_limit_that_closes_nothing_only_warns() {
     let session = session();
-    let limit = PrefixLimit { max: 1, warning: 100, close: false };
+    let limit = PrefixLimit { max: 2, warning: 50, close: false };
     let (mut rib, peer, teller) = importing(Import::Everything, &session, Some(limit));
-    let announce = teller.announces(&[("192.0.2.1/32", 0), ("192.0.2.2/32", 0)], &told(&[64_513]));
-    assert!(tell(&mut rib, peer, &session, &announce).unwrap().warning.ipv4);
-    assert!(!tell(&mut rib, peer, &session, &announce).unwrap().warning.ipv4);
-    assert_eq!(rib.summary(peer).received.ipv4.number, 2);
+    let warned = [1, 2, 3, 4].map(|host| {
+        let announce = teller.announces(&[(&format!("192.0.2.{host}/32"), 0)], &told(&[64_513]));
+        tell(&mut rib, peer, &session, &announce).unwrap().warning.ipv4
+    });
+    assert_eq!(warned, [true, false, true, false], "at half, and when it is passed");
+    assert_eq!(rib.summary(peer).received.ipv4.number, 4);
 }
 
 #[test]

@@ -144,6 +144,13 @@ fn families_whose_forwarding_state_is_lost_are_dropped_when_the_session_comes_up
 }
 
 #[test]
+fn a_session_in_the_place_of_one_whose_end_was_not_told_begins_with_nothing() {
+    let mut lab = Lab::new(&[]);
+    lab.up();
+    assert_eq!(lab.best(), Vec::<String>::new());
+}
+
+#[test]
 fn what_was_stale_does_not_survive_a_second_restart() {
     let mut lab = Lab::new(&[]);
     lab.down(stale(120, 0));
@@ -217,6 +224,17 @@ fn an_enhanced_refresh_sweeps_what_was_not_told_once_more() {
     lab.rib.refresh_begins(lab.now, lab.peer, Family::Ipv4);
     lab.pass(6 * MINUTE);
     assert_eq!(lab.best(), ["2001:db8:1::/48"]);
+}
+
+#[test]
+fn a_session_that_fails_in_the_middle_of_a_refresh_leaves_all_its_routes_stale() {
+    let mut lab = Lab::new(&[]);
+    lab.rib.refresh_begins(lab.now, lab.peer, Family::Ipv4);
+    lab.announce(OTHER, &[]);
+    lab.down(stale(120, 0));
+    assert_eq!(lab.best(), ["192.0.2.0/24*", "198.51.100.0/24*", "2001:db8:1::/48*"]);
+    lab.pass(2 * MINUTE);
+    assert_eq!(lab.best(), Vec::<String>::new());
 }
 
 #[test]

@@ -85,6 +85,12 @@ impl Inbound {
                 touched.push(key.0);
             }
         }
+        if received.withdrawn > 0 {
+            // Fewer cannot be too many, but whether more will be a warning again is known from here.
+            for family in Family::ALL {
+                table.limit(family);
+            }
+        }
         let mut exceeded = None;
         for Announced { family, next_hop, prefixes } in update.announced() {
             let open = table.policy.import == Import::Everything;

@@ -139,8 +139,8 @@ impl Rib {
         self.inbound.complete(peer, family);
     }
 
-    /// Appends the next messages for the peer: whole ones, about `at_most` octets of them but at least one. Returns whether
-    /// there are more.
+    /// Appends the next messages for the peer: whole ones, `at_most` octets of them but at least one message. Returns whether
+    /// there are more. So that no message is cut, up to one message's length may be left of `at_most` even so.
     pub fn pull(&mut self, peer: PeerId, out: &mut BytesMut, at_most: usize) -> bool {
         self.outbound.pull(peer, out, at_most)
     }

@@ -16,10 +16,11 @@ pub(super) struct Outbound {
     /// What a peer has been told whose session has just come up: the same for all, so that they begin together.
     nothing: Arc<RouteSet>,
     peers: BTreeMap<PeerId, Member>,
-    groups: BTreeMap<u32, Group>,
+    groups: BTreeMap<u64, Group>,
     /// Sets in use, so that equal ones are kept once.
     sets: Vec<Weak<RouteSet>>,
-    numbers: u32,
+    /// Of groups and transitions.
+    numbers: u64,
 }
 
 /// A peer.
@@ -38,11 +39,11 @@ struct Member {
 /// A peer whose session is up.
 #[derive(Debug)]
 struct Up {
-    group: u32,
+    group: u64,
     /// What it has been told; during a transition, before that.
     told: Arc<RouteSet>,
     /// The transition it goes through.
-    under_way: Option<u32>,
+    under_way: Option<u64>,
     /// Families whose first table is not complete.
     owed: PerFamily<bool>,
     /// Families that it asked for again.
@@ -55,7 +56,7 @@ struct Up {
 struct Group {
     export: Export,
     members: BTreeSet<PeerId>,
-    transitions: BTreeMap<u32, Transition>,
+    transitions: BTreeMap<u64, Transition>,
 }
 
 // === impl Outbound ===
@@ -179,8 +180,9 @@ impl Outbound {
             if member.target.count(family) == 0 || member.target.routes().iter().all(|route| refused(route).is_none()) {
                 return None;
             }
-            let routes = member.target.iter().filter(|(prefix, _)| Family::of(prefix) == family);
-            routes.map(|(_, route)| route).find_map(refused)
+            (0..member.target.count(family))
+                .filter_map(|place| member.target.at(family, place).and_then(|(_, number)| member.target.route(number)))
+                .find_map(refused)
         });
     }
 
@@ -210,7 +212,7 @@ impl Outbound {
     }
 
     /// The transition that a peer goes through; begins the next one where it is between two.
-    fn under_way(&mut self, peer: PeerId) -> Option<u32> {
+    fn under_way(&mut self, peer: PeerId) -> Option<u64> {
         let member = self.peers.get(&peer)?;
         let up = member.up.as_ref()?;
         if up.under_way.is_some() {
@@ -244,7 +246,7 @@ impl Outbound {
         Some(number)
     }
 
-    fn join(&mut self, peer: PeerId, number: u32, kind: Kind) {
+    fn join(&mut self, peer: PeerId, number: u64, kind: Kind) {
         let Some(up) = self.peers.get_mut(&peer).and_then(|member| member.up.as_mut()) else { return };
         let Some(group) = self.groups.get_mut(&up.group) else { return };
         let Some(transition) = group.transitions.get_mut(&number) else { return };
@@ -325,7 +327,7 @@ impl Up {
 // === impl Group ===
 
 impl Group {
-    fn leave(&mut self, peer: PeerId, transition: Option<u32>) {
+    fn leave(&mut self, peer: PeerId, transition: Option<u64>) {
         let Some(number) = transition else { return };
         let Some(transition) = self.transitions.get_mut(&number) else { return };
         transition.leave(peer);

@@ -215,13 +215,17 @@ impl Table {
                 *self.aging.get_mut(family) = Aging::Fresh;
                 continue;
             }
-            if let Aging::LongLived { until } = *self.aging.get(family) {
+            match *self.aging.get(family) {
                 // RFC 9494 section 4.2: the time runs on until the peer has told everything; a session in between that did
                 // not come so far does not prolong it.
-                long_lived = long_lived.min(until.saturating_duration_since(now));
-            } else {
+                Aging::LongLived { until } => {
+                    let left = until.saturating_duration_since(now);
+                    long_lived = long_lived.min(left.saturating_sub(restart_time));
+                }
                 // RFC 4724 section 4.2: what was stale already does not survive another restart.
-                gone.extend(self.sweep(family));
+                Aging::Restart { .. } => gone.extend(self.sweep(family)),
+                // What a refresh had not come to yet is as good as the rest.
+                Aging::Fresh | Aging::Again { .. } => {}
             }
             self.mark(family);
             if self.tally.get(family).paths == 0 {

@@ -5,9 +5,7 @@ use std::time::Instant;
 
 use super::connection::{Connection, Phase};
 use super::peer::Admin;
-use super::{
-    BfdFailure, Change, CloseHow, Config, ConnectionId, DownReason, Mode, Peer, State, Stop, graceful, notify,
-};
+use super::{BfdFailure, Change, CloseHow, Config, ConnectionId, DownReason, Mode, Peer, State, Stop, graceful};
 use crate::wire::Family;
 use crate::wire::Notification;
 use crate::wire::notification::cease;
@@ -108,7 +106,7 @@ impl Peer {
     /// Too many prefixes (RFC 4486 section 4): the session ends, and stays down as configured.
     pub(super) fn prefix_limit(&mut self, now: Instant, family: Family, max: u32) {
         let Some((id, _)) = self.established() else { return };
-        self.fail(now, id, DownReason::PrefixLimit(family), Some(notify::too_many_prefixes(family, max)));
+        self.fail(now, id, DownReason::PrefixLimit(family), Some(Notification::max_prefixes(family, max)));
         self.end_all(now, |_| (DownReason::PrefixLimit(family), Some(Notification::cease(cease::REJECTED))));
         self.admin = Admin::Held { until: self.config.prefix_limit_restart.map(|pause| now + pause) };
     }

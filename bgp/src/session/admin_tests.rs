@@ -21,7 +21,7 @@ fn starting_twice_is_harmless_and_a_stopped_peer_starts_again() {
     let (mut rig, _) = Rig::up(speaker(1), &speaker(2));
     assert_eq!(rig.handle(Input::Start), []);
     let outputs = rig.stop(Stop::Disabled { text: "later".to_owned() });
-    assert_eq!(notification(&outputs), Some(notify::cease_with(2, "later")));
+    assert_eq!(notification(&outputs), Some(Notification::cease_with(2, "later")));
     assert_eq!(rig.pass(S(10_000)), []);
     assert_eq!(rig.stop(Stop::Deleted), [], "there is nobody to tell");
     assert!(dialled(&rig.handle(Input::Start)).is_some());
@@ -45,7 +45,7 @@ fn connections_that_are_not_up_yet_are_told_too() {
 fn a_reset_ends_the_session_and_begins_another() {
     let (mut rig, _) = Rig::up(speaker(1), &speaker(2));
     let outputs = rig.stop(Stop::Reset { text: "asked".to_owned() });
-    assert_eq!(notification(&outputs), Some(notify::cease_with(4, "asked")));
+    assert_eq!(notification(&outputs), Some(Notification::cease_with(4, "asked")));
     assert!(dialled(&outputs).is_none(), "the peer has just been told to go");
     assert!(dialled(&rig.pass(S(1))).is_some());
 }
@@ -139,7 +139,7 @@ fn a_peer_that_becomes_passive_gives_up_what_it_dials_and_one_that_becomes_activ
 fn too_many_prefixes_end_the_session_until_a_person_resets_it() {
     let (mut rig, _) = Rig::up(speaker_both(1), &speaker(2));
     let outputs = rig.handle(Input::PrefixLimit { family: Family::Ipv4, max: 1000 });
-    assert_eq!(notification(&outputs), Some(notify::too_many_prefixes(Family::Ipv4, 1000)));
+    assert_eq!(notification(&outputs), Some(Notification::max_prefixes(Family::Ipv4, 1000)));
     assert_eq!(down(&outputs), Some((DownReason::PrefixLimit(Family::Ipv4), PerFamily::default())));
     assert_eq!(rig.state(), State::Idle);
     assert_eq!(rig.handle(Input::Start), [], "wanting it is not enough");

@@ -98,7 +98,7 @@ fn this_side_does_not_dial_into_a_connection_that_has_just_come() {
 fn a_connection_lost_to_a_collision_is_no_failure() {
     let mut rig = Rig::new(speaker_both(3));
     let outgoing = rig.dial();
-    let said = super::notify::cease_with(7, "");
+    let said = crate::wire::Notification::cease_with(7, "");
     let outputs = rig.receive(outgoing, Message::Notification(said));
     assert_eq!(logged(&outputs), []);
     let summary = rig.peer.summary();

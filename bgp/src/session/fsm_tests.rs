@@ -126,13 +126,13 @@ fn what_cannot_be_read_is_answered_with_its_notification() {
 #[test]
 fn a_notification_ends_the_connection_without_an_answer() {
     let (mut rig, connection) = Rig::up(speaker(1), &speaker(2));
-    let said = notify::cease_with(cease::SHUTDOWN, "maintenance");
+    let said = Notification::cease_with(cease::SHUTDOWN, "maintenance");
     let outputs = rig.receive(connection, Message::Notification(said.clone()));
     assert!(messages(&outputs).is_empty());
     assert_eq!(closed(&outputs), [connection]);
     let (reason, keep) = down(&outputs).expect("down");
     assert_eq!(reason, DownReason::Received(said));
-    assert_eq!(reason.to_string(), "the peer sent NOTIFICATION 6/2 (administrative shutdown), \"maintenance\"");
+    assert_eq!(reason.to_string(), "the peer sent NOTIFICATION 6/2 (Administrative Shutdown), \"maintenance\"");
     assert_eq!(keep.ipv4, Keep::Drop);
 }
 

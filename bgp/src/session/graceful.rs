@@ -1,6 +1,6 @@
 //! What becomes of routes when a session ends, and how to end one (RFC 4724, RFC 8538, RFC 5882 section 4.3, RFC 9494).
 
-use super::{BfdFailure, DownReason, Session, Stop, notify};
+use super::{BfdFailure, DownReason, Session, Stop};
 use crate::rib::Keep;
 use crate::wire::notification::cease;
 use crate::wire::{Notification, PerFamily};
@@ -23,7 +23,7 @@ fn survives(session: &Session, reason: &DownReason) -> bool {
         // RFC 4724 section 4: a NOTIFICATION ends everything; RFC 8538 section 4: unless both know better and it is no Hard
         // Reset.
         DownReason::Received(notification) | DownReason::Sent(notification) => {
-            session.notification_restart && !notify::is_hard_reset(notification)
+            session.notification_restart && !notification.is_hard_reset()
         }
         DownReason::HoldTimer
         | DownReason::SendHoldTimer
@@ -44,15 +44,15 @@ fn shares_fate(failure: BfdFailure) -> bool {
 /// The last words of a session, or of a connection that has not become one; none: TCP is closed, and the peer keeps the routes.
 pub(super) fn farewell(session: Option<&Session>, stop: &Stop) -> Option<Notification> {
     let hard = session.is_some_and(|session| session.notification_restart);
-    let final_words = |inner: Notification| if hard { notify::hard_reset(&inner) } else { inner };
+    let final_words = |inner: Notification| if hard { inner.hard_reset() } else { inner };
     match stop {
         Stop::Shutdown { .. } if session.is_some_and(|session| session.peer_helps.iter().any(|(_, helps)| *helps)) => {
             None
         }
-        Stop::Shutdown { text } | Stop::Disabled { text } => Some(notify::cease_with(cease::SHUTDOWN, text)),
-        Stop::Drained { text } => Some(final_words(notify::cease_with(cease::SHUTDOWN, text))),
+        Stop::Shutdown { text } | Stop::Disabled { text } => Some(Notification::cease_with(cease::SHUTDOWN, text)),
+        Stop::Drained { text } => Some(final_words(Notification::cease_with(cease::SHUTDOWN, text))),
         Stop::Deleted => Some(final_words(Notification::cease(cease::DECONFIGURED))),
-        Stop::Reset { text } => Some(notify::cease_with(cease::RESET, text)),
+        Stop::Reset { text } => Some(Notification::cease_with(cease::RESET, text)),
         Stop::Reconfigured => Some(Notification::cease(cease::CONFIGURATION)),
     }
 }

@@ -27,7 +27,7 @@ fn text() -> String {
 
 #[test]
 fn routes_are_kept_over_what_is_a_restart_and_dropped_over_what_is_an_end() {
-    let hard = notify::hard_reset(&Notification::cease(cease::SHUTDOWN));
+    let hard = Notification::cease(cease::SHUTDOWN).hard_reset();
     let bfd = |control_plane_independent| DownReason::Bfd(BfdFailure { control_plane_independent });
     // The end, whether routes are kept by RFC 4724, and with RFC 8538.
     let cases = [
@@ -79,7 +79,7 @@ fn the_end_of_this_process_is_silent_where_the_peer_keeps_the_routes() {
         [(speaker(1), restarting(2, true)), (restarting(1, true), Config { graceful_restart: None, ..speaker(2) })]
     {
         let (mut rig, _) = Rig::up(own, &peer);
-        assert_eq!(notification(&rig.stop(stop())), Some(notify::cease_with(cease::SHUTDOWN, "upgrade")));
+        assert_eq!(notification(&rig.stop(stop())), Some(Notification::cease_with(cease::SHUTDOWN, "upgrade")));
     }
 }
 
@@ -89,11 +89,11 @@ fn last_words_are_those_of_the_reason_and_hard_only_when_this_speaker_leaves() {
         let said = |session: &Session| farewell(Some(session), &stop).unwrap();
         (said(&session(false)), said(&session(true)))
     };
-    let plain = |subcode| notify::cease_with(subcode, "bye");
+    let plain = |subcode| Notification::cease_with(subcode, "bye");
     assert_eq!(words(Stop::Disabled { text: text() }), (plain(2), plain(2)));
-    assert_eq!(words(Stop::Drained { text: text() }), (plain(2), notify::hard_reset(&plain(2))));
+    assert_eq!(words(Stop::Drained { text: text() }), (plain(2), plain(2).hard_reset()));
     let deconfigured = Notification::cease(cease::DECONFIGURED);
-    assert_eq!(words(Stop::Deleted), (deconfigured.clone(), notify::hard_reset(&deconfigured)));
+    assert_eq!(words(Stop::Deleted), (deconfigured.clone(), deconfigured.hard_reset()));
     assert_eq!(words(Stop::Reset { text: text() }), (plain(4), plain(4)));
     assert_eq!(words(Stop::Reconfigured), (Notification::cease(6), Notification::cease(6)));
 }

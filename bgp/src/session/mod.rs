@@ -31,6 +31,8 @@ mod input;
 mod negotiate;
 mod notify;
 mod open;
+#[cfg(test)]
+mod order_tests;
 mod output;
 mod peer;
 mod refresh;
@@ -44,7 +46,7 @@ pub use config::{
 };
 pub use facts::{Endpoints, Restart, Session};
 pub use input::{BfdFailure, Input, Stop};
-pub use notify::{Described, shutdown_text};
+pub use notify::shutdown_text;
 pub use output::{CloseHow, DownReason, Event, Message, Output, Refresh};
 pub use peer::{ConnectionId, Peer};
 pub use summary::{Counters, LastError, State, Summary};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{BfdFailure, ConnectionId, Described, Session, State, Stop};
+use super::{BfdFailure, ConnectionId, Session, State, Stop};
 use crate::rib::Keep;
 use crate::wire::{Family, Notification, Open, PerFamily, RouteRefresh};
 
@@ -148,8 +148,8 @@ impl fmt::Display for DownReason {
             Self::ConnectFailed(error) => write!(f, "cannot connect: {error}"),
             Self::Closed(None) => f.write_str("the peer closed the connection"),
             Self::Closed(Some(error)) => write!(f, "the connection broke: {error}"),
-            Self::Received(notification) => write!(f, "the peer sent NOTIFICATION {}", Described(notification)),
-            Self::Sent(notification) => write!(f, "sent NOTIFICATION {}", Described(notification)),
+            Self::Received(notification) => write!(f, "the peer sent NOTIFICATION {notification}"),
+            Self::Sent(notification) => write!(f, "sent NOTIFICATION {notification}"),
             Self::HoldTimer => f.write_str("hold timer expired: the peer was not heard"),
             Self::SendHoldTimer => f.write_str("send hold timer expired: the peer does not read"),
             Self::Bfd(BfdFailure { control_plane_independent: true }) => f.write_str("BFD is down"),

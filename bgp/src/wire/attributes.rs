@@ -1,5 +1,6 @@
 //! Path attributes (RFC 4271 section 5 and later ones), decoded.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Community, ExtendedCommunity, LargeCommunity};
@@ -179,6 +180,52 @@ impl AsPath {
                 asns.splice(0..0, own);
             }
             _ => self.0.insert(0, AsSegment { kind: SegmentKind::Sequence, asns: own.collect() }),
+        }
+    }
+}
+
+impl fmt::Display for AsPath {
+    /// As routers show it: `64500 64501 {64502,64503}`, a confederation's part in parentheses or brackets; `local` when empty.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("local");
+        }
+        for (index, segment) in self.0.iter().enumerate() {
+            let (open, separator, close) = match segment.kind {
+                SegmentKind::Set => ("{", ",", "}"),
+                SegmentKind::Sequence => ("", " ", ""),
+                SegmentKind::ConfedSequence => ("(", " ", ")"),
+                SegmentKind::ConfedSet => ("[", ",", "]"),
+            };
+            let asns: Vec<String> = segment.asns.iter().map(ToString::to_string).collect();
+            write!(f, "{}{open}{}{close}", if index == 0 { "" } else { " " }, asns.join(separator))?;
+        }
+        Ok(())
+    }
+}
+
+// === impl Origin ===
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Igp => "IGP",
+            Self::Egp => "EGP",
+            Self::Incomplete => "incomplete",
+        })
+    }
+}
+
+// === impl NextHop ===
+
+impl fmt::Display for NextHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::LinkLocal { global, link_local } if global.is_unspecified() || global == link_local => {
+                link_local.fmt(f)
+            }
+            Self::LinkLocal { global, link_local } => write!(f, "{global} ({link_local})"),
         }
     }
 }

@@ -40,7 +40,7 @@
 mod attributes;
 mod capability;
 mod community;
-mod cursor;
+pub(crate) mod cursor;
 mod encode;
 mod family;
 mod message;
@@ -53,7 +53,7 @@ mod update;
 
 pub use attributes::{Aggregator, AsPath, AsSegment, Attributes, NextHop, Origin, SegmentKind, UnknownAttribute};
 pub use capability::{AddPathMode, Capability, GracefulRestart, LongLived, Role, code as capability_code};
-pub use community::{Community, ExtendedCommunity, LargeCommunity};
+pub use community::{Community, CommunityError, ExtendedCommunity, LargeCommunity, LinkBandwidth};
 pub use encode::{EncodeError, Packer, Template, encode_end_of_rib, encode_keepalive};
 pub use family::{Family, PerFamily, RawFamily};
 pub use message::{HEADER_LEN, MAX_EXTENDED_MESSAGE, MAX_MESSAGE, Message, decode};

@@ -19,7 +19,7 @@ use ferrolb_source::{ObjectKey, Service};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-pub use bgp::{Attributes, BgpPlan, Contradiction, Routes, Session, Wish};
+pub use bgp::{Attributes, BgpPlan, Contradiction, Routes, Session, Told, Wish};
 pub use election::{Cause, Strategy, Upgrade};
 pub use explain::{Explanation, NodeVerdict, explain};
 pub use quorum::PartitionPolicy;

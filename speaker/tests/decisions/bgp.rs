@@ -72,7 +72,7 @@ fn every_node_that_may_announces_and_every_peer_is_told() {
             Arc::ptr_eq(&plan.bgp.sessions["a"].routes, &plan.bgp.sessions["b"].routes),
             "told the same, kept once"
         );
-        assert_eq!(plan.bgp.services[&web()].iter().map(AsRef::as_ref).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(plan.bgp.services[&web()].peers.iter().map(AsRef::as_ref).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((over_bgp(&plan), plan.verdicts.len(), plan.verdicts[0].announce), (vec!["eligible"], 1, true));
         assert!(plan.l2.is_empty() && plan.claims.is_empty());
     }
@@ -238,7 +238,7 @@ fn a_session_carries_its_own_family_unless_it_is_asked_to_carry_both() {
         ]
     );
     world.serve("web", "10.0.0.1");
-    let told = world.plan("node-a").bgp.services[&web()].iter().map(ToString::to_string).collect::<Vec<_>>();
+    let told = world.plan("node-a").bgp.services[&web()].peers.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(told, ["both", "four", "link"]);
 }
 

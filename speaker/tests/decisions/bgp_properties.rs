@@ -174,7 +174,7 @@ proptest! {
                         (BGP, announced, announced)
                     });
                 }
-                let told: BTreeSet<&str> = plan.bgp.services.get(key).into_iter().flat_map(|peers| peers.iter().map(AsRef::as_ref)).collect();
+                let told: BTreeSet<&str> = plan.bgp.services.get(key).into_iter().flat_map(|told| told.peers.iter().map(AsRef::as_ref)).collect();
                 prop_assert_eq!(plan.bgp.services.contains_key(key), announced);
                 for (name, session) in &plan.bgp.sessions {
                     let ads = announced_by(&world, me, key);

@@ -254,6 +254,12 @@ fn a_limit_warns_once_each_time_and_then_closes_the_session() {
         assert_eq!(announce(&mut rib, "192.0.2.3/32"), Ok(true), "three of four are 75 %");
         assert_eq!(announce(&mut rib, "192.0.2.4/32"), Ok(false), "once");
         assert_eq!(announce(&mut rib, "192.0.2.4/32"), Ok(false), "the same again is no more");
+        for host in [3, 4] {
+            let octets = teller.withdraws(&[(&format!("192.0.2.{host}/32"), 0)]);
+            tell(&mut rib, peer, &session, &octets).unwrap();
+        }
+        assert_eq!(announce(&mut rib, "192.0.2.3/32"), Ok(true), "it was below in between");
+        assert_eq!(announce(&mut rib, "192.0.2.4/32"), Ok(false));
         assert_eq!(announce(&mut rib, "192.0.2.5/32"), Err(TooManyPrefixes { family: Family::Ipv4, max: 4 }));
         rib.down(start(), peer, PerFamily::default());
         assert_eq!(rib.summary(peer).received.ipv4.number, 0, "{import:?}");

@@ -4,6 +4,7 @@ mod choices;
 mod distributions;
 mod exports;
 mod imports;
+mod learning;
 #[cfg(feature = "dissect")]
 mod oracle;
 mod properties;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use ipnet::IpNet;
+use proptest::test_runner::{Config, RngSeed};
 
 use super::*;
 use crate::wire::{AddPath, Attributes, Community, Message, Parameters, RefreshKind, Template, decode};
@@ -235,6 +237,12 @@ fn tell(rib: &mut Rib, peer: PeerId, session: &Session, octets: &[u8]) -> Result
     let Ok(Some((Message::Update(update), _))) = decode(octets, &session.parameters) else { panic!("no UPDATE") };
     assert!(update.errors().is_empty(), "{:?}", update.errors());
     rib.receive(peer, &update)
+}
+
+/// `CASES` runs more of them.
+fn cases() -> Config {
+    let cases = std::env::var("CASES").map_or(128, |cases| cases.parse().unwrap());
+    Config { cases, rng_seed: RngSeed::Fixed(20_260_101), failure_persistence: None, ..Config::default() }
 }
 
 /// An arbitrary origin of virtual time.

@@ -2,7 +2,6 @@
 //! that was not announced, nothing is told twice, and no refresh lacks a route. The receivers see to that.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 
 use super::*;
 
@@ -21,12 +20,6 @@ enum Step {
     Shutdown(u8, bool),
     Down(u8),
     Up(u8),
-}
-
-/// `CASES` runs more of them.
-fn cases() -> Config {
-    let cases = std::env::var("CASES").map_or(128, |cases| cases.parse().unwrap());
-    Config { cases, rng_seed: RngSeed::Fixed(20_260_101), failure_persistence: None, ..Config::default() }
 }
 
 const PEERS: u8 = 4;

@@ -227,6 +227,17 @@ fn an_enhanced_refresh_sweeps_what_was_not_told_once_more() {
 }
 
 #[test]
+fn a_session_that_fails_in_the_middle_of_a_refresh_leaves_all_its_routes_stale() {
+    let mut lab = Lab::new(&[]);
+    lab.rib.refresh_begins(lab.now, lab.peer, Family::Ipv4);
+    lab.announce(OTHER, &[]);
+    lab.down(stale(120, 0));
+    assert_eq!(lab.best(), ["192.0.2.0/24*", "198.51.100.0/24*", "2001:db8:1::/48*"]);
+    lab.pass(2 * MINUTE);
+    assert_eq!(lab.best(), Vec::<String>::new());
+}
+
+#[test]
 fn stale_routes_do_not_count_towards_the_limit() {
     let mut lab = Lab::new(&[]);
     let limit = Some(PrefixLimit { max: 2, warning: 100, close: true });

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrolb_config::{BgpAdvertisement, Config, Conflict, Peer};
-use ferrolb_source::{Endpoint, Node, ObjectKey, Service, TrafficPolicy};
+use ferrolb_source::{Addresses, Endpoint, Node, ObjectKey, Service, TrafficPolicy};
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
@@ -27,9 +27,8 @@ pub struct BgpPlan {
     /// The sessions that this node is to hold, by name of the peer. A peer is here where its node selectors allow it and
     /// everything that it refers to exists, with or without anything to tell it.
     pub sessions: BTreeMap<Arc<str>, Session>,
-    /// For each Service that this node announces: the peers of [`sessions`](Self::sessions) that are told of it, in order
-    /// of name. None at all where there is no session that carries it.
-    pub services: BTreeMap<ObjectKey, Arc<[Arc<str>]>>,
+    /// The Services that this node announces, and to whom.
+    pub services: BTreeMap<ObjectKey, Told>,
     /// Where Services want the same route with different attributes, in order; what is announced is decided, but hardly
     /// what everybody meant.
     pub contradictions: Vec<Contradiction>,
@@ -43,6 +42,16 @@ pub struct Session {
     /// What the peer is told: all of it, and nothing else. Peers that are told the same share one set, and a plan shares
     /// with the one before it what has not changed, so that one look at the pointers tells.
     pub routes: Arc<Routes>,
+}
+
+/// What is told of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its addresses.
+    pub addresses: Addresses,
+    /// The peers of [`sessions`](BgpPlan::sessions) that are told of it, in order of name; none at all where no session
+    /// carries it. `ServiceBGPStatus` shows them.
+    pub peers: Arc<[Arc<str>]>,
 }
 
 /// Indices of advertisements, in order.
@@ -67,6 +76,7 @@ pub(super) struct Advertiser<'a> {
 #[derive(Debug)]
 struct Announced<'a> {
     key: &'a ObjectKey,
+    addresses: &'a Addresses,
     ads: Ads,
     audience: Audience,
 }
@@ -120,7 +130,8 @@ impl<'a> Advertiser<'a> {
                 self.contributions.push(Contribution { prefix, ad: *ad, service: number });
             }
         }
-        self.announced.push(Announced { key, ads, audience: Audience::of(&service.ingress) });
+        let (addresses, audience) = (&service.ingress, Audience::of(&service.ingress));
+        self.announced.push(Announced { key, addresses, ads, audience });
         Some(Reason::Eligible)
     }
 
@@ -195,9 +206,9 @@ impl<'a> Advertiser<'a> {
         }
         let contradictions = merger.contradictions(|number| announced.get(number).map(|announced| announced.key));
         let mut told = BTreeMap::new();
-        let services = announced.iter().map(|Announced { key, ads, audience }| {
+        let services = announced.iter().map(|Announced { key, addresses, ads, audience }| {
             let peers = told.entry((ads.clone(), *audience)).or_insert_with(|| audiences.told(ads, *audience));
-            ((*key).clone(), Arc::clone(peers))
+            ((*key).clone(), Told { addresses: (*addresses).clone(), peers: Arc::clone(peers) })
         });
         BgpPlan { services: services.collect(), sessions, contradictions }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use ferrolb_source::{ConfigurationState, Event, ObjectKey, WriteError, Writer};
+use ferrolb_source::{ConfigurationState, Event, ObjectKey, Protocol, WriteError, Writer};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -18,15 +18,26 @@ const PENDING: usize = 4096;
 #[derive(Debug)]
 pub(super) enum Write {
     Event(Event),
-    Announced { namespace: Arc<str>, service: ObjectKey, interfaces: Vec<String> },
-    Withdrawn { namespace: Arc<str>, service: ObjectKey },
+    /// With the interfaces or peers.
+    Announced {
+        namespace: Arc<str>,
+        item: Item,
+        places: Vec<String>,
+    },
+    Withdrawn {
+        namespace: Arc<str>,
+        item: Item,
+    },
     State(ConfigurationState),
 }
+
+/// A Service that is announced in one way; it may be in another one too.
+pub(super) type Item = (ObjectKey, Protocol);
 
 /// What could not be written, and has to be tried again.
 #[derive(Debug, Default)]
 pub(super) struct Failed {
-    pub(super) services: BTreeSet<ObjectKey>,
+    pub(super) items: BTreeSet<Item>,
     pub(super) state: bool,
 }
 
@@ -61,8 +72,8 @@ impl Queue {
                     let mut failed = outcome.failed.lock();
                     match write {
                         Write::Event(_) => {}
-                        Write::Announced { service, .. } | Write::Withdrawn { service, .. } => {
-                            failed.services.insert(service);
+                        Write::Announced { item, .. } | Write::Withdrawn { item, .. } => {
+                            failed.items.insert(item);
                         }
                         Write::State(_) => failed.state = true,
                     }
@@ -104,10 +115,12 @@ impl Queue {
 fn perform(runtime: &Handle, writer: &Writer, node: &str, write: &Write) -> Result<(), WriteError> {
     match write {
         Write::Event(event) => writer.event(event),
-        Write::Announced { namespace, service, interfaces } => {
-            runtime.block_on(writer.l2_status(namespace, service, node, interfaces))
+        Write::Announced { namespace, item: (service, protocol), places } => {
+            runtime.block_on(writer.announcement(*protocol, namespace, service, node, places))
         }
-        Write::Withdrawn { namespace, service } => runtime.block_on(writer.remove_l2_status(namespace, service, node)),
+        Write::Withdrawn { namespace, item: (service, protocol) } => {
+            runtime.block_on(writer.remove_announcement(*protocol, namespace, service, node))
+        }
         Write::State(state) => runtime.block_on(writer.configuration_state(state)),
     }
 }

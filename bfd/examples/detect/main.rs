@@ -19,10 +19,11 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use ferrolb_bfd::Config;
 use ferrolb_bfd::driver::{Options, Peer};
 use nix::sys::signal::Signal;
 
-use lab::{BFDD, Bfdd, Host, Lab, Ours, eventually, run};
+use lab::{BFDD, Bfdd, Host, Lab, Ours, config, eventually, run};
 
 const INTERVALS: [u64; 4] = [300, 100, 50, 20];
 
@@ -38,6 +39,10 @@ fn main() {
         println!();
         load(Duration::from_secs(seconds.into())).await;
     });
+}
+
+fn three(interval: u64) -> Config {
+    Config { detect_multiplier: 3, ..config(interval) }
 }
 
 fn address(net: u8, n: u8) -> IpAddr {
@@ -71,7 +76,7 @@ async fn detect(interval: u64, trials: u32) {
         frr(address(2, 2), address(2, 1), "v2", interval)
     ));
     let (ours, peer) = (ours.ours(), Peer::single_hop(address(1, 2)).from(address(1, 1)));
-    ours.watch(&peer, interval);
+    ours.set(&peer, three(interval));
     let (mut mine, mut theirs) = (Vec::new(), Vec::new());
     for trial in 1..=u64::from(trials) {
         ours.agreed(&peer, interval, interval).await;
@@ -149,7 +154,7 @@ async fn load(time: Duration) {
             None => bfdd = Some(b.bfdd(&frr(address(net, 2), address(net, 1), &format!("v{net}"), interval))),
         }
         for (end, peer) in &ends {
-            end.watch(peer, interval);
+            end.set(peer, three(interval));
         }
         pairs.push(Pair { name, interval, ends, _bfdd: bfdd });
     }

@@ -16,12 +16,12 @@ fn peer() -> Peer {
 const US: &str = "peer 192.0.2.2 local-address 192.0.2.1 interface eth0";
 
 fn frr(interval: u64) -> String {
-    format!("{US}\nreceive-interval {interval}\ntransmit-interval {interval}\ndetect-multiplier 3\nno shutdown")
+    format!("{US}\nreceive-interval {interval}\ntransmit-interval {interval}\ndetect-multiplier 20\nno shutdown")
 }
 
 fn bird(interval: u64) -> String {
     format!(
-        "interface \"eth0\" {{ interval {interval} ms; idle tx interval 1 s; multiplier 3; }};\nneighbor 192.0.2.2 dev \"eth0\" local 192.0.2.1;"
+        "interface \"eth0\" {{ interval {interval} ms; idle tx interval 1 s; multiplier 20; }};\nneighbor 192.0.2.2 dev \"eth0\" local 192.0.2.1;"
     )
 }
 

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 
-use ferrolb_bfd::State;
 use ferrolb_bfd::driver::{Parameters, Peer, Problem};
+use ferrolb_bfd::{Config, State};
 
 use crate::lab::{BFDD, BIRD, Lab, config, run};
 
@@ -16,7 +16,7 @@ fn v6(text: &str) -> IpAddr {
 }
 
 fn frr(peer: &str) -> String {
-    format!("{peer}\nreceive-interval 100\ntransmit-interval 100\nno shutdown")
+    format!("{peer}\nreceive-interval 100\ntransmit-interval 100\ndetect-multiplier 20\nno shutdown")
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn ipv6_session_comes_up_with_bird() {
     run(BIRD, async {
         let (_lab, ours, router) = Lab::pair();
         let bird = router.bird(
-            "interface \"eth0\" { interval 100 ms; };\nneighbor 2001:db8::2 dev \"eth0\" local 2001:db8::1;\nneighbor fe80::2 dev \"eth0\" local fe80::1;",
+            "interface \"eth0\" { interval 100 ms; multiplier 20; };\nneighbor 2001:db8::2 dev \"eth0\" local 2001:db8::1;\nneighbor fe80::2 dev \"eth0\" local fe80::1;",
         );
         let ours = ours.ours();
         let peers =
@@ -100,7 +100,8 @@ fn multihop_session_comes_up_through_a_router_and_the_minimum_ttl_holds() {
 fn multihop_session_comes_up_with_bird() {
     run(BIRD, async {
         let (_lab, [near, _router, far_host]) = routed();
-        let bird = far_host.bird("multihop { interval 100 ms; };\nneighbor 192.0.2.2 local 198.51.100.1 multihop yes;");
+        let bird = far_host
+            .bird("multihop { interval 100 ms; multiplier 20; };\nneighbor 192.0.2.2 local 198.51.100.1 multihop yes;");
         let ours = near.ours();
         // BIRD sends with the system's TTL of 64.
         ours.handle.set([(far(), minimum_ttl(63))].into());
@@ -151,14 +152,15 @@ fn port_that_another_daemon_holds_is_named_and_taken_once_it_is_free() {
         let other = a.inside(|| UdpSocket::bind("0.0.0.0:3784")).expect("a socket");
         let (ours, theirs) = (a.ours(), b.ours());
         let (to_b, to_a) = (Peer::single_hop(v4(1)), Peer::single_hop(v4(2)));
-        ours.watch(&to_b, 100);
+        // A passive one has nothing to send, and tells of it all the same.
+        ours.set(&to_b, Config { passive: true, ..config(100) });
         theirs.watch(&to_a, 100);
         ours.session(&to_b, "port in use", |session| {
             matches!(session.problem.as_deref(), Some(Problem::PortInUse { port: 3784, .. }))
         })
         .await;
         drop(other);
-        ours.up(&to_b).await;
+        assert!(ours.up(&to_b).await.problem.is_none());
         theirs.up(&to_a).await;
     });
 }

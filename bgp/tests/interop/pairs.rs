@@ -1,11 +1,14 @@
 //! Two of our speakers, where a router cannot show it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ferrolb_bgp::driver::{self, Handle, Password, PeerConfig, Remote};
 use ferrolb_bgp::rib::{PeerName, Route, RouteSet};
 use ferrolb_bgp::session::{Mode, RemoteAs, State};
+use ferrolb_bgp::wire::{Capability, Family, Open, encode_keepalive};
+use ipnet::IpNet;
 
 use crate::net::{self, Cable, OURS, OURS6, THEIRS, THEIRS6, eventually};
 use crate::ours::{OUR_ROUTE, peer, set, with};
@@ -119,4 +122,70 @@ fn connection_of_a_stranger_is_refused_and_counted() {
     let mut octet = [0; 1];
     let read = std::io::Read::read(&mut &stranger, &mut octet);
     assert!(matches!(read, Ok(0) | Err(_)), "it was closed: {read:?}");
+}
+
+/// A router that says OPEN and then KEEPALIVE each second, and never reads. It goes on until its connection is closed.
+fn stuck(listener: &std::net::TcpListener) {
+    let (mut stream, _) = listener.accept().expect("a connection");
+    let open = Open {
+        asn: 65000,
+        hold_time: 9,
+        router_id: THEIRS.parse().expect("an address"),
+        capabilities: vec![Capability::MultiProtocol(Family::Ipv4.raw()), Capability::FourOctetAs(65000)],
+    };
+    let mut octets = bytes::BytesMut::new();
+    open.encode(&mut octets).expect("a message");
+    while std::io::Write::write_all(&mut stream, &octets).is_ok() {
+        octets.clear();
+        encode_keepalive(&mut octets);
+        #[expect(clippy::disallowed_methods, reason = "a peer that lives says so each second")]
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn peer_that_does_not_read_delays_nobody_and_is_closed_in_time() {
+    if let Some(obstacle) = net::obstacle() {
+        println!("skipped: {obstacle}");
+        return;
+    }
+    let cable = Cable::new();
+    // Small buffers, so that a table of ordinary size does not fit into them.
+    for (end, option) in [(cable.a(), "tcp_wmem"), (cable.b(), "tcp_rmem")] {
+        let setting = format!("net.ipv4.{option}=4096 16384 65536");
+        assert!(end.command("sysctl").args(["-qw", &setting]).status().is_ok_and(|status| status.success()));
+    }
+    let listener = cable.b().inside(|| std::net::TcpListener::bind((THEIRS, 1179)).expect("a listener"));
+    let spawn = || driver::spawn(driver::Config::default()).expect("a driver");
+    let (near, far) = (cable.a().inside(spawn), cable.b().inside(spawn));
+    let mut ours = peers(true, "key");
+    ours[0].transport.password = None;
+    ours[0].transport.port = 1179;
+    Arc::make_mut(&mut ours[0].session).send_hold_time = Some(std::time::Duration::from_secs(9));
+    far.set(peers(false, "key"), routes(&set(&[], &Route::default())));
+    let route = Arc::new(Route::default());
+    let many = |count: u32| -> Arc<RouteSet> {
+        let prefix = |number: u32| IpNet::from(IpAddr::from((0x0a00_0000 + number).to_be_bytes()));
+        Arc::new((0..count).map(|number| (prefix(number), Arc::clone(&route))).collect())
+    };
+    near.set(ours.clone(), routes(&many(200_000)));
+    let stuck = std::thread::spawn(move || stuck(&listener));
+    let plain = PeerName::from("plain");
+    let arrived = |count: usize| {
+        far.status().borrow().peers.get(&plain).is_some_and(|peer| peer.routes.received.ipv4.number == count)
+    };
+    // While one takes nothing, the other is told everything, and what follows.
+    eventually("the other has all", || arrived(200_000)).expect("routes");
+    near.set(ours, routes(&many(100_000)));
+    eventually("the other is told the change", || arrived(100_000)).expect("routes");
+    // By the send hold timer (RFC 9687), or by TCP for the same reason (TCP_USER_TIMEOUT).
+    let closed = || {
+        let status = near.status();
+        let status = status.borrow();
+        let session = status.peers.get(&PeerName::from("keyed")).map(|peer| &peer.session);
+        session.is_some_and(|session| session.established == 1 && session.state != State::Established)
+    };
+    eventually("the other session ends", closed).expect("an end");
+    assert_eq!(times_up(&near, "plain"), Some(1));
+    stuck.join().expect("it ends with its connection");
 }

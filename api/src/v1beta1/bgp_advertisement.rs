@@ -47,7 +47,7 @@ pub struct BGPAdvertisementSpec {
     #[schemars(range(min = 1, max = 10))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_path_prepend: Option<u32>,
-    /// LOCAL_PREF, for iBGP peers only; absent: 0.
+    /// LOCAL_PREF, for iBGP peers only; absent: 100.
     #[schemars(with = "Option<i32>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_pref: Option<u32>,

@@ -12,8 +12,8 @@
 //! of the table from the RIB only when the socket has taken the one before: a peer that does not read delays nobody and costs
 //! one buffer.
 //!
-//! Needs `CAP_NET_BIND_SERVICE` to listen on port 179, `CAP_NET_RAW` for unnumbered peers and devices, and `CAP_NET_ADMIN` for
-//! passwords, in the network namespace of the thread that calls [`spawn`].
+//! Needs `CAP_NET_BIND_SERVICE` to listen on port 179 and `CAP_NET_RAW` for unnumbered peers (and, before Linux 5.7, devices), in
+//! the network namespace of the thread that calls [`spawn`]. Passwords need none.
 
 mod config;
 mod connection;

@@ -132,8 +132,8 @@ fn problems(found: &Found, terms: &Terms<'_>) -> Vec<String> {
         resources.bgp_advertisements.clear();
     } else if peers + advertisements > 0 {
         problems.push(format!(
-            "{peers} BGPPeers and {advertisements} BGPAdvertisements: ferrolb's speakers do not announce by BGP yet, so what only \
-             these announce would be gone; with --without-bgp it may"
+            "{peers} BGPPeers and {advertisements} BGPAdvertisements: what they announce is gone from when MetalLB's speaker of a node \
+             ends until ferrolb's has its sessions, and that was not tried by tests; --without-bgp goes on all the same"
         ));
     }
     let parsed = parse(&resources);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what ferrolb's build, lab and tests need and this machine lacks. Idempotent; says what it does.
-# setup.sh [keepalived] [cluster]: also the peer that benches compare with; what the nodes of a cluster run.
+# setup.sh [keepalived] [cluster] [bgp]: also the peer that benches compare with; what the nodes of a cluster run; the routers
+# that BGP is tried with.
 set -euo pipefail
 
 declare -A package=(
@@ -12,7 +13,10 @@ for extra in "$@"; do
     # No program of network plugins is on the PATH: one of them stands for all.
     cluster) package+=([containerd]=containerd [runc]=runc [iptables]=iptables [strip]=binutils)
       [ -x /usr/lib/cni/bridge ] || package[/usr/lib/cni/bridge]=containernetworking-plugins ;;
-    *) echo "setup: unknown extra '$extra'; known are keepalived and cluster" >&2; exit 2 ;;
+    # OpenBGPD and FRR both have a bgpd: theirs are told apart by bgpctl and by the folder.
+    bgp) package+=([bird]=bird2 [gobgpd]=gobgpd [exabgp]=exabgp [bgpctl]=openbgpd)
+      [ -x /usr/lib/frr/bgpd ] || package[/usr/lib/frr/bgpd]=frr ;;
+    *) echo "setup: unknown extra '$extra'; known are keepalived, cluster and bgp" >&2; exit 2 ;;
   esac
 done
 
@@ -41,6 +45,19 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "setup: installing Debian packages: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# What is installed here is started by the lab and the tests, each with a configuration of its own; Debian's services would take
+# ports and change routes of this machine. See policy-rc.d's README in init-system-helpers.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+if [ -d /run/systemd/system ]; then
+  for service in bird frr gobgpd exabgp openbgpd keepalived; do
+    printf '%s\n' "${missing[@]}" | grep -qx "${service/bird/bird2}" && systemctl disable --quiet "$service" || true
+  done
+fi
 echo "setup: done"

@@ -1,14 +1,16 @@
 //! `validate` and `plan`: what can be said of a directory without asking anybody.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use ferrolb_config::{Config, Problem, parse};
+use ferrolb_config::{Community, Config, Problem, parse};
 use ferrolb_source::{Cluster, SourceError, directory};
-use ferrolb_speaker::plan::{Options, first_election};
+use ferrolb_speaker::plan::{Attributes, Options, Verdict, first_election};
 use ferrolb_speaker::{NodePlan, Snapshot};
+use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::output::{Failure, Printer, remark, table};
@@ -75,8 +77,47 @@ fn counts(config: &Config, cluster: &Cluster) -> String {
 #[derive(Serialize)]
 struct Planned<'a> {
     node: &'a str,
-    services: &'a [ferrolb_speaker::plan::Verdict],
-    routes: [(); 0],
+    services: &'a [Verdict],
+    routes: Vec<Route<'a>>,
+}
+
+/// What one peer is told of one prefix.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Route<'a> {
+    peer: &'a str,
+    prefix: &'a IpNet,
+    communities: &'a BTreeSet<Community>,
+    /// 0 where nothing is said.
+    local_pref: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_path_prepend: Option<u8>,
+}
+
+// === impl Route ===
+
+impl<'a> Route<'a> {
+    fn new(peer: &'a str, prefix: &'a IpNet, attributes: &'a Attributes) -> Self {
+        Self {
+            peer,
+            prefix,
+            communities: &attributes.communities,
+            local_pref: attributes.local_pref.unwrap_or(0),
+            as_path_prepend: Some(attributes.as_path_prepend).filter(|times| *times > 0),
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let said = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        let communities: Vec<String> = self.communities.iter().map(ToString::to_string).collect();
+        vec![
+            self.peer.to_owned(),
+            self.prefix.to_string(),
+            said((!communities.is_empty()).then(|| communities.join(" "))),
+            said((self.local_pref > 0).then(|| self.local_pref.to_string())),
+            said(self.as_path_prepend.map(|times| times.to_string())),
+        ]
+    }
 }
 
 /// What a node's speaker would announce if `members` (default: every Node object) were alive and had just begun. With
@@ -102,9 +143,14 @@ pub fn plan(
         remark(format_args!("{node} announces nothing: there are no Node objects; say with --members who is alive"));
     }
     let snapshot = Snapshot::offline(node.into(), options, Arc::new(config), Arc::new(cluster), &members);
-    let (_, NodePlan { verdicts, .. }) = first_election(snapshot);
-    printer.print(&Planned { node, services: &verdicts, routes: [] }, |printer| {
-        let row = |verdict: &ferrolb_speaker::plan::Verdict| {
+    let (_, NodePlan { verdicts, bgp, .. }) = first_election(snapshot);
+    for contradiction in &bgp.contradictions {
+        remark(format_args!("{contradiction}"));
+    }
+    let routes = bgp.routes().map(|(peer, prefix, attributes)| Route::new(peer, prefix, attributes)).collect();
+    let planned = Planned { node, services: &verdicts, routes };
+    printer.print(&planned, |printer| {
+        let row = |verdict: &Verdict| {
             let announce = printer.mark(verdict.announce, if verdict.announce { "yes" } else { "no" });
             vec![
                 verdict.service.clone(),
@@ -115,6 +161,12 @@ pub fn plan(
             ]
         };
         let rows: Vec<_> = verdicts.iter().map(row).collect();
-        table(&["SERVICE", "ADDRESS", "PROTOCOL", "ANNOUNCE", "REASON"], &rows)
+        let services = table(&["SERVICE", "ADDRESS", "PROTOCOL", "ANNOUNCE", "REASON"], &rows);
+        if planned.routes.is_empty() {
+            return services;
+        }
+        let rows: Vec<_> = planned.routes.iter().map(Route::row).collect();
+        let routes = table(&["PEER", "PREFIX", "COMMUNITIES", "LOCAL PREF", "PREPEND"], &rows);
+        format!("{services}\n{routes}")
     })
 }

@@ -166,6 +166,80 @@ fn a_plan_says_for_each_address_whether_and_why() {
     assert_eq!(plan("node-b", &["--lb-class", "x"])["services"], json!([]));
 }
 
+const ROUTERS: &str = r"
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: p}, spec: {addresses: [10.0.0.0/24]}}
+- {apiVersion: metallb.io/v1beta2, kind: BGPPeer, metadata: {name: tor-a}, spec: {myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1}}
+- {apiVersion: metallb.io/v1beta2, kind: BGPPeer, metadata: {name: tor-b}, spec: {myASN: 64512, peerASN: 64512, peerAddress: 192.0.2.2}}
+- {apiVersion: metallb.io/v1beta2, kind: BGPPeer, metadata: {name: tor-v6}, spec: {myASN: 64512, peerASN: 64512, peerAddress: '2001:db8::2'}}
+- {apiVersion: metallb.io/v1beta1, kind: Community, metadata: {name: c}, spec: {communities: [{name: backup, value: 'large:64512:1:2'}]}}
+- {apiVersion: metallb.io/v1beta1, kind: BGPAdvertisement, metadata: {name: wide}, spec: {aggregationLength: 25, communities: ['64512:7'], localPref: 150}}
+- {apiVersion: metallb.io/v1beta1, kind: BGPAdvertisement, metadata: {name: host}, spec: {communities: [backup, '64512:8'], peers: [tor-b], asPathPrepend: 2}}
+";
+
+#[test]
+fn a_plan_lists_what_every_peer_is_told() {
+    let routers = ROUTERS.replace("aggregationLength: 25,", "aggregationLength: 25, aggregationLengthV6: 127,");
+    let folder = folder(&[("routers.yaml", &routers), ("cluster.yaml", CLUSTER)]);
+    let plan = |more: &[&str]| {
+        let mut arguments = vec!["plan", "--node", "node-a", "--output", "json"];
+        arguments.extend_from_slice(more);
+        let output = ferrolb(&arguments, folder.path());
+        assert_eq!((output.status.code(), stderr_of(&output).as_str()), (Some(0), ""));
+        json_of(&output)
+    };
+    let all = plan(&[]);
+    assert_eq!(
+        all["routes"],
+        json!([
+            {"peer": "tor-a", "prefix": "10.0.0.0/25", "communities": ["64512:7"], "localPref": 150},
+            {"peer": "tor-b", "prefix": "10.0.0.0/25", "communities": ["64512:7"], "localPref": 150},
+            {"peer": "tor-b", "prefix": "10.0.0.1/32", "communities": ["64512:8", "large:64512:1:2"], "localPref": 0, "asPathPrepend": 2},
+        ])
+    );
+    assert_eq!(
+        all["services"],
+        json!([{
+            "service": "default/web", "address": "10.0.0.1", "protocol": "bgp", "announce": true,
+            "reason": "eligible: this node is one of those that announce the address", "owner": null,
+        }])
+    );
+    let down = plan(&["--members", "node-b"]);
+    assert_eq!((&down["routes"], &down["services"][0]["announce"]), (&json!([]), &json!(false)));
+    let output = ferrolb(&["plan", "--node", "node-a"], folder.path());
+    let table = String::from_utf8(output.stdout).unwrap();
+    let line = table.lines().find(|line| line.contains("10.0.0.1/32")).unwrap();
+    assert_eq!(
+        line.split_whitespace().collect::<Vec<_>>(),
+        ["tor-b", "10.0.0.1/32", "64512:8", "large:64512:1:2", "-", "2"]
+    );
+}
+
+#[test]
+fn services_that_contradict_each_other_about_a_route_are_named() {
+    let share = |name: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, labels: {{app: {name}}}, annotations: {{metallb.io/allow-shared-ip: x}}}}\n\
+             spec: {{type: LoadBalancer, clusterIP: 10.96.0.9}}\nstatus: {{loadBalancer: {{ingress: [{{ip: 10.0.0.9}}]}}}}\n\
+             ---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {name}, labels: {{kubernetes.io/service-name: {name}}}}}\n\
+             addressType: IPv4\nendpoints: [{{addresses: [10.244.0.1]}}]\n\
+             ---\napiVersion: metallb.io/v1beta1\nkind: BGPAdvertisement\nmetadata: {{name: {name}}}\n\
+             spec: {{serviceSelectors: [{{matchLabels: {{app: {name}}}}}], localPref: {}}}\n",
+            name.len()
+        )
+    };
+    let routers: String =
+        ROUTERS.lines().filter(|line| !line.contains("BGPAdvertisement")).map(|line| line.to_owned() + "\n").collect();
+    let folder = folder(&[("routers.yaml", &routers), ("services.yaml", &(share("four") + &share("seventh")))]);
+    let output = ferrolb(&["plan", "--node", "n", "--members", "n", "--output", "json"], folder.path());
+    let said = stderr_of(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("localPref 7 of BGPAdvertisement \"seventh\"") && said.contains("overrules 4"), "{said}");
+    assert_eq!(json_of(&output)["routes"][0]["localPref"], 7);
+}
+
 #[test]
 fn legacy_configuration_is_converted_in_every_form() {
     let config_map = format!(

@@ -21,6 +21,7 @@
 pub mod addresses;
 mod bgp;
 mod change;
+mod concealed;
 mod duration;
 mod l2;
 pub mod legacy;
@@ -34,11 +35,14 @@ mod selectors;
 pub mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use bgp::{
-    Bfd, BfdProfile, BgpAdvertisement, Community, Conflict, Password, Peer, PeerEndpoint, PeerSet, RemoteAsn, Timers,
+    Bfd, BfdProfile, BgpAdvertisement, Community, CommunityError, Conflict, Password, Peer, PeerEndpoint, PeerSet,
+    RemoteAsn, Timers,
 };
 pub use change::{deletion, introduced};
+pub use concealed::Concealed;
 pub use l2::{Interfaces, L2Advertisement, Preference};
 pub use pools::{Pool, ServiceAllocation};
 pub use problem::{Class, ObjectRef, Problem, Scope};
@@ -56,8 +60,8 @@ pub struct Config {
     pub l2_advertisements: Vec<L2Advertisement>,
     /// BGP advertisements in order of name.
     pub bgp_advertisements: Vec<BgpAdvertisement>,
-    /// BGP peers by name.
-    pub peers: BTreeMap<String, Peer>,
+    /// BGP peers by name. Plans share them.
+    pub peers: BTreeMap<String, Arc<Peer>>,
     /// BFD profiles by name; peers hold theirs.
     pub bfd_profiles: BTreeMap<String, BfdProfile>,
     /// BGP communities by the names that `Community` objects give them; advertisements hold theirs.
@@ -145,6 +149,7 @@ pub fn parse(resources: &Resources) -> Parsed {
     let bgp_advertisements = bgp::parse_advertisements(&numbered, context, &mut problems);
     bgp::check_conflicts(&bgp_advertisements, &numbered, &pools, &resources.nodes, &mut problems);
     bgp::check_across(&peers, &peer_resources, &bgp_advertisements, &pools, &mut problems);
+    bgp::check_twins(&peers, &peer_resources, &resources.nodes, &mut problems);
     problems.sort_by(|a, b| (&a.object, &a.field, &a.message).cmp(&(&b.object, &b.field, &b.message)));
     problems.dedup();
     let communities = aliases.into_map();

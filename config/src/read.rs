@@ -3,6 +3,8 @@
 //! Whoever reads objects reads them here: a directory of manifests, an API server, a webhook. What the schema of a
 //! kind refuses is refused here or by [`parse`](crate::parse), so that a check without an API server says the same.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ferrolb_api::conversion::convert_bgp_peer;
 use ferrolb_api::{v1beta1, v1beta2};
 use serde::de::DeserializeOwned;
@@ -38,7 +40,8 @@ pub fn is_configuration(api_version: &str, kind: &str) -> bool {
 }
 
 /// Reads an object of this kind as a part of the configuration. Its version is the one it names, else the newest; its
-/// name and namespace are taken as they are. Of a Secret nothing is kept but its type and whether a password is there.
+/// name and namespace are taken as they are. Of a Secret nothing is kept but its type, whether a
+/// password is there, and the password of one that is there for it.
 ///
 /// # Errors
 /// Every field that is unknown, missing, of a wrong type or beyond its bounds.
@@ -191,14 +194,23 @@ impl Reader<'_> {
 
     /// Never says what stands in it.
     fn secret(&mut self) {
-        let has = |part: &str| match self.document.get(part) {
-            Some(Value::Object(map)) => map.get("password").is_some_and(Value::is_string),
-            _ => false,
+        let text = |part: &str| self.document.get(part)?.get("password")?.as_str();
+        let (plain, encoded) = (text("stringData"), text("data"));
+        let secret_type = self.document.get("type").and_then(Value::as_str).unwrap_or("Opaque").to_owned();
+        let is_for_it = secret_type == SecretFacts::BASIC_AUTH;
+        let password = match (plain, encoded) {
+            (Some(plain), _) if is_for_it => Ok(plain.to_owned()),
+            (None, Some(encoded)) if is_for_it => decoded(encoded),
+            _ => Ok(String::new()),
         };
         let facts = SecretFacts {
-            secret_type: self.document.get("type").and_then(Value::as_str).unwrap_or("Opaque").to_owned(),
-            has_password: has("data") || has("stringData"),
+            has_password: plain.or(encoded).is_some(),
+            password: password.as_ref().cloned().unwrap_or_default().into(),
+            secret_type,
         };
+        if let Err(message) = password {
+            self.wrong("data.password", "", message);
+        }
         for part in ["data", "stringData"] {
             let Some(value) = self.document.get(part).filter(|value| !value.is_null()) else { continue };
             let Value::Object(map) = value else {
@@ -303,4 +315,10 @@ fn readable(path: &serde_ignored::Path<'_>) -> String {
 fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
     value.pointer(&pointer)
+}
+
+/// The text that stands in base64 under `data` of a Secret.
+fn decoded(encoded: &str) -> Result<String, &'static str> {
+    let bytes = STANDARD.decode(encoded).map_err(|_not_base64| "must be base64; write plain text under stringData")?;
+    String::from_utf8(bytes).map_err(|_not_text| "must be text (UTF-8) in base64")
 }

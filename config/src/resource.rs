@@ -11,6 +11,7 @@ use ferrolb_api::v1beta2::BGPPeerSpec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::concealed::Concealed;
 use crate::problem::{ObjectRef, Problem};
 use crate::recorded;
 use crate::selectors::Labels;
@@ -168,7 +169,7 @@ impl<S> fmt::Debug for Resource<S> {
     }
 }
 
-/// What the configuration has to know of a Secret; never what it holds.
+/// What the configuration has to know of a Secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretFacts {
@@ -176,6 +177,9 @@ pub struct SecretFacts {
     pub secret_type: String,
     /// Whether the key `password` is there.
     pub has_password: bool,
+    /// What stands under it, in a Secret that is there for it; never written as data.
+    #[serde(skip)]
+    pub password: Concealed,
 }
 
 impl SecretFacts {

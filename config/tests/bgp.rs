@@ -185,7 +185,7 @@ fn advertisements_of_one_pool_do_not_contradict_each_other() {
     ] {
         let around = pool("pool", addresses)
             + &peer("p", SOUND)
-            + &peer("q", SOUND)
+            + &peer("q", &format!("{SOUND}, peerPort: 1179"))
             + &node("n1", "rack: a")
             + &node("n2", "rack: b");
         check(&(around + &advertisement("a", first) + &advertisement("b", second)), verdict);
@@ -208,7 +208,7 @@ fn echo_packets_and_addresses_of_ipv6_do_not_go_together() {
         pool("a", addresses)
             + &object("BFDProfile", "fast", &format!("{{echoMode: {echo}}}"))
             + &peer("p", &format!("{SOUND}, bfdProfile: fast"))
-            + &peer("q", SOUND)
+            + &peer("q", &format!("{SOUND}, peerPort: 1179"))
             + &advertisement("adv", fields)
     };
     let refused = Invalid("spec.bfdProfile", "echo enabled, which is not possible");

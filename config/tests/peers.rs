@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ferrolb_config::{Bfd, Class, Labels, Password, PeerEndpoint, RemoteAsn};
 use support::Verdict::{Accepted, Invalid, Missing};
-use support::{check, object, parsed, resources, secret};
+use support::{check, node, object, parsed, resources, secret};
 
 fn peer(name: &str, fields: &str) -> String {
     object("BGPPeer", name, &format!("{{{fields}}}"))
@@ -125,8 +125,29 @@ fn options_of_peers_are_judged_field_by_field() {
 }
 
 #[test]
-fn two_peers_for_one_router_are_accepted_and_two_of_one_name_are_not() {
-    check(&(peer("a", SOUND) + &peer("b", SOUND)), Accepted);
+fn a_node_has_one_peer_for_one_address_port_and_vrf() {
+    let twin = "BGPPeers \"a\" and \"b\" are both the router at 192.0.2.1 port 179";
+    let on = |rack: &str| format!("{SOUND}, nodeSelectors: [{{matchLabels: {{rack: '{rack}'}}}}]");
+    let nodes = node("n1", "rack: '1'") + &node("n2", "rack: '2'");
+    for (first, second, verdict) in [
+        (SOUND.to_owned(), SOUND.to_owned(), Invalid("spec.peerAddress", twin)),
+        (SOUND.to_owned(), SOUND.replace("64512", "64515"), Invalid("spec.peerAddress", "peer b already exists")),
+        (SOUND.to_owned(), format!("{SOUND}, peerPort: 1179"), Accepted),
+        (SOUND.to_owned(), format!("{SOUND}, vrf: red"), Accepted),
+        (format!("{SOUND}, vrf: red"), format!("{SOUND}, vrf: red"), Invalid("spec.peerAddress", "in VRF \"red\"")),
+        (on("1"), on("2"), Invalid("spec.peerAddress", twin)),
+        (on("1") + "#", on("2"), Accepted),
+        (on("1") + "#", SOUND.to_owned(), Invalid("spec.peerAddress", twin)),
+        (
+            "myASN: 1, peerASN: 2, interface: eth0".to_owned(),
+            "myASN: 1, dynamicASN: external, interface: eth0".to_owned(),
+            Invalid("spec.interface", "router at eth0"),
+        ),
+    ] {
+        // Where nothing is known of nodes, any two selectors may meet.
+        let known = if first.ends_with('#') { nodes.as_str() } else { "" };
+        check(&(peer("a", first.trim_end_matches('#')) + &peer("b", &second) + known), verdict);
+    }
     check(&(peer("a", SOUND) + &peer("a", SOUND)), Invalid("metadata.name", "given twice"));
 }
 
@@ -168,7 +189,7 @@ fn a_peer_is_parsed_once_and_for_all() {
     assert_eq!((peer.timers.hold.as_secs(), peer.timers.keepalive.as_secs()), (90, 30));
     assert_eq!(peer.connect_retry, Some(Duration::from_secs(5)));
     assert_eq!(peer.router_id, Some("10.0.0.1".parse().unwrap()));
-    assert_eq!(peer.password, Password::Secret("auth".into()));
+    assert!(matches!(&peer.password, Password::Secret { name, .. } if name == "auth"), "{:?}", peer.password);
     let Bfd::On(profile) = &peer.bfd else { panic!("{:?}", peer.bfd) };
     assert_eq!(profile, &config.bfd_profiles["fast"]);
     assert_eq!(

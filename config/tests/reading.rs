@@ -94,22 +94,31 @@ fn what_is_wrong_names_field_and_value_and_whom_it_hinders() {
 }
 
 #[test]
-fn of_a_secret_only_its_type_and_whether_there_is_a_password_are_known() {
+fn of_a_secret_its_type_and_a_password_that_is_meant_for_peers_are_known() {
     let facts = |document: Value| {
         let document = json!({"metadata": {"name": "s"}, "type": document["type"], "data": document["data"], "stringData": document["stringData"]});
         read("Secret", &document, UnknownFields::Refuse).unwrap().secrets["s"].clone()
     };
-    let known = |secret_type: &str, has_password| SecretFacts { secret_type: secret_type.to_owned(), has_password };
-    assert_eq!(facts(json!({})), known("Opaque", false));
+    let known = |secret_type: &str, has_password, password: &str| SecretFacts {
+        secret_type: secret_type.to_owned(),
+        has_password,
+        password: password.to_owned().into(),
+    };
+    assert_eq!(facts(json!({})), known("Opaque", false, ""));
     assert_eq!(
         facts(json!({"type": SecretFacts::BASIC_AUTH, "data": {"password": "eA=="}})),
-        known(SecretFacts::BASIC_AUTH, true)
+        known(SecretFacts::BASIC_AUTH, true, "x")
     );
-    assert_eq!(
-        facts(json!({"type": SecretFacts::BASIC_AUTH, "stringData": {"password": "x"}})),
-        known(SecretFacts::BASIC_AUTH, true)
-    );
-    assert_eq!(facts(json!({"stringData": {"username": "x"}})), known("Opaque", false));
+    let both =
+        json!({"type": SecretFacts::BASIC_AUTH, "stringData": {"password": "zz9"}, "data": {"password": "eA=="}});
+    assert_eq!(facts(both.clone()), known(SecretFacts::BASIC_AUTH, true, "zz9"), "as the API server unites them");
+    assert!(!format!("{:?}", facts(both)).contains("zz9"), "it is not shown");
+    assert_eq!(facts(json!({"stringData": {"password": "x"}})), known("Opaque", true, ""), "not meant for peers");
+    assert_eq!(facts(json!({"stringData": {"username": "x"}})), known("Opaque", false, ""));
+    let no_base64 =
+        json!({"metadata": {"name": "s"}, "type": SecretFacts::BASIC_AUTH, "data": {"password": "not base64"}});
+    let problems = read("Secret", &no_base64, UnknownFields::Refuse).unwrap_err();
+    assert_eq!(problems[0].field, "data.password");
     let number = json!({"metadata": {"name": "s"}, "stringData": {"password": 5553}});
     let problems = read("Secret", &number, UnknownFields::Refuse).unwrap_err();
     assert_eq!(problems[0].field, "stringData");

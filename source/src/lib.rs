@@ -4,6 +4,7 @@
 //! Whoever reads gets the latest [`Cluster`] on a `watch` channel: full state, never single changes. Whoever owns a
 //! status hands it to the [`Writer`]. Both hide what is behind them.
 
+mod announcement;
 mod cluster;
 pub mod directory;
 mod families;
@@ -17,6 +18,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use announcement::Protocol;
 pub use cluster::{Cluster, Services, Skipped};
 pub use families::{Families, Family, FamilyPolicy};
 pub use object::{

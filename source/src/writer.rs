@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::announcement::Protocol;
 use crate::directory::StatusDirectory;
 use crate::kubernetes::{EventQueue, KubernetesWriter};
 use crate::object::{ObjectKey, Version};
@@ -277,31 +278,39 @@ impl Writer {
         }
     }
 
-    /// Writes which node announces a Service by L2, and where (no interface named: on all of them).
+    /// Writes that `node` announces a Service, and where: on which interfaces by L2 (none named: on all of them), to which
+    /// peers over BGP. By L2 that replaces what another node wrote, over BGP it stands beside it.
     ///
     /// # Errors
     /// The state before is kept.
-    pub async fn l2_status(
+    pub async fn announcement(
         &self,
+        protocol: Protocol,
         namespace: &str,
         service: &ObjectKey,
         node: &str,
-        interfaces: &[String],
+        places: &[String],
     ) -> Result<(), WriteError> {
         match &self.0 {
-            Target::Directory(directory) => directory.write_l2(namespace, service, node, interfaces),
-            Target::Kubernetes(api, _) => api.write_l2(namespace, service, node, interfaces).await,
+            Target::Directory(directory) => directory.write_announcement(protocol, namespace, service, node, places),
+            Target::Kubernetes(api, _) => api.write_announcement(protocol, namespace, service, node, places).await,
         }
     }
 
-    /// Removes what [`Writer::l2_status`] wrote, if `node` is still the one it names.
+    /// Removes what [`Writer::announcement`] wrote, if `node` is still the one it names.
     ///
     /// # Errors
     /// It could not be removed.
-    pub async fn remove_l2_status(&self, namespace: &str, service: &ObjectKey, node: &str) -> Result<(), WriteError> {
+    pub async fn remove_announcement(
+        &self,
+        protocol: Protocol,
+        namespace: &str,
+        service: &ObjectKey,
+        node: &str,
+    ) -> Result<(), WriteError> {
         match &self.0 {
-            Target::Directory(directory) => directory.remove_l2(namespace, service, node),
-            Target::Kubernetes(api, _) => api.remove_l2(namespace, service, node).await,
+            Target::Directory(directory) => directory.remove_announcement(protocol, namespace, service, node),
+            Target::Kubernetes(api, _) => api.remove_announcement(protocol, namespace, service, node).await,
         }
     }
 
@@ -350,20 +359,6 @@ impl Writer {
             Target::Kubernetes(_, events) => events.send(event.clone()),
         }
     }
-}
-
-/// `l2-<namespace>-<name>`, with a digest in place of its end where that is too long for a name.
-pub(crate) fn l2_name(service: &ObjectKey) -> String {
-    const LONGEST: usize = 253;
-    let name = format!("l2-{}-{}", service.namespace, service.name);
-    if name.len() <= LONGEST {
-        return name;
-    }
-    let digest = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
-    });
-    let kept: String = name.chars().take(LONGEST - 17).collect();
-    format!("{kept}-{digest:016x}")
 }
 
 #[cfg(test)]

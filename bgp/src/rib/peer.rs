@@ -22,8 +22,6 @@ pub struct Policy {
     pub import: Import,
     /// How many prefixes it may tell, by family; none: any number.
     pub limits: PerFamily<Option<PrefixLimit>>,
-    /// The own role towards it (RFC 9234); it is part of the session's OPEN too.
-    pub role: Option<Role>,
     /// An internal peer whose routes are passed on to other internal peers (RFC 4456).
     pub reflector_client: bool,
     /// Announce everything with GRACEFUL_SHUTDOWN, and LOCAL_PREF 0 to internal peers (RFC 8326): the node is about to go.
@@ -71,6 +69,8 @@ pub struct Session {
     pub peer_router_id: Ipv4Addr,
     /// Address of the peer.
     pub peer_address: IpAddr,
+    /// The own role towards the peer as configured, whether or not the peer told one (RFC 9234 section 5).
+    pub role: Option<Role>,
     /// The addresses that may be named as own next hop.
     pub addresses: Addresses,
     /// Families whose stale routes wait for the peer's End-of-RIB: graceful restart was negotiated again and its F bit is set

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::Route;
+use super::{Route, well_known};
 use crate::wire::Family;
 
 /// Routes by prefix. Made by `collect()` from `(IpNet, Arc<Route>)`; of a prefix that comes twice the last one stays, host bits
@@ -59,22 +59,49 @@ impl RouteSet {
         ipv4.chain(ipv6).filter_map(|(prefix, number)| Some((prefix, self.route(number)?)))
     }
 
-    fn route(&self, number: u32) -> Option<&Arc<Route>> {
+    /// The same prefixes with GRACEFUL_SHUTDOWN and the lowest LOCAL_PREF (RFC 8326 section 4); the prefixes are shared.
+    pub(super) fn graceful_shutdown(&self) -> Self {
+        let marked = |route: &Arc<Route>| {
+            let mut route = Route::clone(route);
+            route.communities.push(well_known::GRACEFUL_SHUTDOWN);
+            route.local_pref = Some(0);
+            Arc::new(route)
+        };
+        Self { routes: self.routes.iter().map(marked).collect(), ..self.clone() }
+    }
+
+    pub(super) fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    pub(super) fn ipv4(&self) -> &[(Ipv4Net, u32)] {
+        &self.ipv4
+    }
+
+    pub(super) fn ipv6(&self) -> &[(Ipv6Net, u32)] {
+        &self.ipv6
+    }
+
+    /// The route with this number.
+    pub(super) fn route(&self, number: u32) -> Option<&Arc<Route>> {
         self.routes.get(usize::try_from(number).ok()?)
+    }
+
+    /// Prefix and number of the route that stand at this place of a family.
+    pub(super) fn at(&self, family: Family, place: usize) -> Option<(IpNet, u32)> {
+        match family {
+            Family::Ipv4 => self.ipv4.get(place).map(|(prefix, number)| (IpNet::V4(*prefix), *number)),
+            Family::Ipv6 => self.ipv6.get(place).map(|(prefix, number)| (IpNet::V6(*prefix), *number)),
+        }
     }
 }
 
 impl FromIterator<(IpNet, Arc<Route>)> for RouteSet {
     fn from_iter<I: IntoIterator<Item = (IpNet, Arc<Route>)>>(routes: I) -> Self {
-        let mut numbers = HashMap::<Arc<Route>, u32, foldhash::fast::RandomState>::default();
-        let mut given = Vec::new();
+        let mut numbers = Numbers::default();
         let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
         for (prefix, route) in routes {
-            let next = u32::try_from(given.len()).unwrap_or(u32::MAX);
-            let number = *numbers.entry(route).or_insert_with_key(|route| {
-                given.push(Arc::clone(route));
-                next
-            });
+            let number = numbers.of(route);
             match prefix {
                 IpNet::V4(prefix) => ipv4.push((prefix.trunc(), number)),
                 IpNet::V6(prefix) => ipv6.push((prefix.trunc(), number)),
@@ -82,13 +109,28 @@ impl FromIterator<(IpNet, Arc<Route>)> for RouteSet {
         }
         last_of_each(&mut ipv4);
         last_of_each(&mut ipv6);
-        Self::canonical(&given, ipv4, ipv6)
+        Self::canonical(&numbers.given, ipv4, ipv6)
     }
 }
 
+/// Numbers routes by their values. Most come as one `Arc` for many prefixes, which is known by its address.
+#[derive(Default)]
+struct Numbers {
+    given: Vec<Arc<Route>>,
+    by_value: HashMap<Arc<Route>, u32, foldhash::fast::RandomState>,
+    /// Those in `given` only, which stay where they are.
+    by_address: HashMap<*const Route, u32, foldhash::fast::RandomState>,
+}
+
 impl RouteSet {
+    /// A set of sorted prefixes without repetitions.
+    ///
     /// Numbers the routes anew in the order in which sorted prefixes name them, and drops those that none names.
-    fn canonical(given: &[Arc<Route>], mut ipv4: Vec<(Ipv4Net, u32)>, mut ipv6: Vec<(Ipv6Net, u32)>) -> Self {
+    pub(super) fn canonical(
+        given: &[Arc<Route>],
+        mut ipv4: Vec<(Ipv4Net, u32)>,
+        mut ipv6: Vec<(Ipv6Net, u32)>,
+    ) -> Self {
         let mut renumbered = vec![None; given.len()];
         let mut routes = Vec::new();
         let numbers = ipv4.iter_mut().map(|(_, number)| number).chain(ipv6.iter_mut().map(|(_, number)| number));
@@ -104,6 +146,22 @@ impl RouteSet {
             });
         }
         Self { routes: routes.into(), ipv4: ipv4.into(), ipv6: ipv6.into() }
+    }
+}
+
+// === impl Numbers ===
+
+impl Numbers {
+    fn of(&mut self, route: Arc<Route>) -> u32 {
+        if let Some(number) = self.by_address.get(&Arc::as_ptr(&route)) {
+            return *number;
+        }
+        let next = u32::try_from(self.given.len()).unwrap_or(u32::MAX);
+        *self.by_value.entry(route).or_insert_with_key(|route| {
+            self.by_address.insert(Arc::as_ptr(route), next);
+            self.given.push(Arc::clone(route));
+            next
+        })
     }
 }
 

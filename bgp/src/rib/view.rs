@@ -25,9 +25,9 @@ pub struct Summary {
     pub accepted: PerFamily<usize>,
     /// Those of them that are stale.
     pub stale: PerFamily<usize>,
-    /// Since the session came up: UPDATE messages encoded for it.
+    /// UPDATE messages written for it since it was added, those of earlier sessions included.
     pub updates_sent: u64,
-    /// Since the session came up: UPDATE messages received.
+    /// UPDATE messages received since it was added.
     pub updates_received: u64,
 }
 
@@ -51,6 +51,8 @@ pub enum Unsent {
     NoIpv6NextHop,
     /// The route names a next hop of the other version of IP, and RFC 8950 was not negotiated for that.
     ForeignNextHop,
+    /// Its attributes do not fit into a message.
+    TooLong,
 }
 
 /// A route that a peer has been told.
@@ -109,6 +111,25 @@ pub struct Best {
     pub attributes: Arc<Attributes>,
 }
 
+/// Why a peer would not be told of a learned route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Withheld {
+    /// There is no such route, or no session with the peer.
+    Nothing,
+    /// The peer itself told it.
+    Source,
+    /// A community keeps it here, or in the AS (RFC 1997).
+    Community,
+    /// It is long-lived stale (RFC 9494 section 4.3).
+    LongLivedStale,
+    /// Both peers are of the own AS, and neither is a client of this reflector (RFC 4456 section 6).
+    Internal,
+    /// It must not go up or aside again (RFC 9234 section 5).
+    OnlyToCustomer,
+    /// The session cannot carry it.
+    Unsent(Unsent),
+}
+
 /// What an UPDATE did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Received {
@@ -165,6 +186,38 @@ impl fmt::Display for Unsent {
             Self::ForeignNextHop => {
                 "its next hop is of the other version of IP, which the peer does not take for this family (RFC 8950)"
             }
+            Self::TooLong => "its communities and prepended AS numbers do not fit into one message",
+        })
+    }
+}
+
+// === impl Withheld ===
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "there is no such route, or the session is down",
+            Self::Source => "the peer itself told it",
+            Self::Community => "a well-known community keeps it here",
+            Self::LongLivedStale => "it is long-lived stale",
+            Self::Internal => "both peers are internal, and neither is a client of this reflector",
+            Self::OnlyToCustomer => "it was marked for customers only, and the peer is none",
+            Self::Unsent(unsent) => return unsent.fmt(f),
+        })
+    }
+}
+
+// === impl Rejected ===
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AsLoop => "the own AS is in its path",
+            Self::OriginatorLoop => "it began here and came back through a route reflector",
+            Self::ClusterLoop => "it came through this route reflector already",
+            Self::RouteLeak => "Only To Customer says that it leaked",
+            Self::FirstAs => "its path does not begin with the AS of the peer",
+            Self::OwnNextHop => "its next hop is an own address",
         })
     }
 }

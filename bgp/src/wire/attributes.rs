@@ -1,5 +1,6 @@
 //! Path attributes (RFC 4271 section 5 and later ones), decoded.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Community, ExtendedCommunity, LargeCommunity};
@@ -107,4 +108,137 @@ pub struct UnknownAttribute {
     pub code: u8,
     /// Its value.
     pub value: Vec<u8>,
+}
+
+// === impl Attributes ===
+
+impl Attributes {
+    /// Those of a route that begins here: ORIGIN IGP, an empty path, and nothing else but the next hop.
+    pub fn new(next_hop: NextHop) -> Self {
+        Self {
+            origin: Origin::Igp,
+            as_path: AsPath::default(),
+            next_hop,
+            med: None,
+            local_pref: None,
+            atomic_aggregate: false,
+            aggregator: None,
+            communities: Vec::new(),
+            originator_id: None,
+            cluster_list: Vec::new(),
+            extended_communities: Vec::new(),
+            large_communities: Vec::new(),
+            otc: None,
+            unknown: Vec::new(),
+        }
+    }
+}
+
+// === impl AsPath ===
+
+impl AsPath {
+    /// Its length as the decision process counts it: a set is one, what is inside a confederation nothing (RFC 4271 section
+    /// 9.1.2.2, RFC 5065 section 5.3).
+    pub fn hops(&self) -> usize {
+        let hops = |segment: &AsSegment| match segment.kind {
+            SegmentKind::Sequence => segment.asns.len(),
+            SegmentKind::Set => 1,
+            SegmentKind::ConfedSequence | SegmentKind::ConfedSet => 0,
+        };
+        self.0.iter().map(hops).sum()
+    }
+
+    /// Whether an AS is anywhere in it.
+    pub fn contains(&self, asn: u32) -> bool {
+        self.0.iter().any(|segment| segment.asns.contains(&asn))
+    }
+
+    /// The AS that the route came from last; `None` if that cannot be said.
+    pub fn first(&self) -> Option<u32> {
+        match self.0.first()? {
+            AsSegment { kind: SegmentKind::Sequence, asns } => asns.first().copied(),
+            _ => None,
+        }
+    }
+
+    /// The AS in which the route began; `None` for one that begins in the own AS or ends in a set.
+    pub fn origin_as(&self) -> Option<u32> {
+        match self.0.last()? {
+            AsSegment { kind: SegmentKind::Sequence, asns } => asns.last().copied(),
+            _ => None,
+        }
+    }
+
+    /// Puts an AS to the front, so many times (RFC 4271 section 5.1.2).
+    pub fn prepend(&mut self, asn: u32, times: usize) {
+        if times == 0 {
+            return;
+        }
+        let own = std::iter::repeat_n(asn, times);
+        match self.0.first_mut() {
+            Some(AsSegment { kind: SegmentKind::Sequence, asns }) => {
+                asns.splice(0..0, own);
+            }
+            _ => self.0.insert(0, AsSegment { kind: SegmentKind::Sequence, asns: own.collect() }),
+        }
+    }
+}
+
+impl fmt::Display for AsPath {
+    /// As routers show it: `64500 64501 {64502,64503}`, a confederation's part in parentheses or brackets; `local` when empty.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("local");
+        }
+        for (index, segment) in self.0.iter().enumerate() {
+            let (open, separator, close) = match segment.kind {
+                SegmentKind::Set => ("{", ",", "}"),
+                SegmentKind::Sequence => ("", " ", ""),
+                SegmentKind::ConfedSequence => ("(", " ", ")"),
+                SegmentKind::ConfedSet => ("[", ",", "]"),
+            };
+            let asns: Vec<String> = segment.asns.iter().map(ToString::to_string).collect();
+            write!(f, "{}{open}{}{close}", if index == 0 { "" } else { " " }, asns.join(separator))?;
+        }
+        Ok(())
+    }
+}
+
+// === impl Origin ===
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Igp => "IGP",
+            Self::Egp => "EGP",
+            Self::Incomplete => "incomplete",
+        })
+    }
+}
+
+// === impl NextHop ===
+
+impl fmt::Display for NextHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::LinkLocal { global, link_local } if global.is_unspecified() || global == link_local => {
+                link_local.fmt(f)
+            }
+            Self::LinkLocal { global, link_local } => write!(f, "{global} ({link_local})"),
+        }
+    }
+}
+
+// === impl SegmentKind ===
+
+impl SegmentKind {
+    pub(super) fn to_wire(self) -> u8 {
+        match self {
+            Self::Set => 1,
+            Self::Sequence => 2,
+            Self::ConfedSequence => 3,
+            Self::ConfedSet => 4,
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Address families: the two that ferrolb speaks, and any that a peer may name.
 
+use std::fmt;
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +56,15 @@ impl Family {
     }
 }
 
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4 unicast",
+            Self::Ipv6 => "IPv6 unicast",
+        })
+    }
+}
+
 // === impl RawFamily ===
 
 impl RawFamily {
@@ -90,5 +101,14 @@ impl<T> PerFamily<T> {
     /// Each family with its value.
     pub fn iter(&self) -> impl Iterator<Item = (Family, &T)> {
         [(Family::Ipv4, &self.ipv4), (Family::Ipv6, &self.ipv6)].into_iter()
+    }
+}
+
+impl fmt::Display for RawFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.known() {
+            Some(family) => family.fmt(f),
+            None => write!(f, "AFI {} SAFI {}", self.afi, self.safi),
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! What two speakers agreed on: frozen when both OPENs are known, and all that reading and writing depend on.
 
-use super::PerFamily;
+use super::{MAX_MESSAGE, PerFamily};
 
 /// What was negotiated for a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// The default is what holds before OPEN: an external peer with two-octet AS numbers, 4,096 octets, IPv4 unicast only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Parameters {
     /// AS numbers have four octets (RFC 6793); otherwise AS_TRANS and AS4_PATH stand in.
     pub four_octet_as: bool,
@@ -13,7 +15,7 @@ pub struct Parameters {
     pub max_send: usize,
     /// Longest message that is read.
     pub max_receive: usize,
-    /// Families that both carry.
+    /// Families that both carry; routes of others are ignored.
     pub families: PerFamily<bool>,
     /// Path identifiers in NLRI (RFC 7911).
     pub add_path: PerFamily<AddPath>,
@@ -22,10 +24,26 @@ pub struct Parameters {
 }
 
 /// Whether NLRI of a family carry path identifiers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddPath {
     /// In what is received.
     pub receive: bool,
     /// In what is sent.
     pub send: bool,
+}
+
+// === impl Parameters ===
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            four_octet_as: false,
+            external: true,
+            max_send: MAX_MESSAGE,
+            max_receive: MAX_MESSAGE,
+            families: PerFamily { ipv4: true, ipv6: false },
+            add_path: PerFamily::default(),
+            extended_next_hop: PerFamily::default(),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! BGP advertisements: which pools are announced to which peers, from which nodes, with which attributes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use ferrolb_api::v1beta1::{BGPAdvertisementSpec, IPAddressPoolSpec};
 use ipnet::IpNet;
@@ -65,12 +66,22 @@ impl PeerSet {
 }
 
 /// Two advertisements that would tell a peer two things about the same route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conflict {
     /// Two values of LOCAL_PREF.
     LocalPref,
     /// Two lengths of the AS path.
     AsPathPrepend,
+}
+
+/// The field's name.
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LocalPref => "localPref",
+            Self::AsPathPrepend => "asPathPrepend",
+        })
+    }
 }
 
 // === impl BgpAdvertisement ===

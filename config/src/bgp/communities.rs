@@ -1,9 +1,13 @@
 //! BGP communities: standard ones (RFC 1997) as `N:N`, large ones (RFC 8092) as `large:N:N:N`, and names for them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::str::FromStr;
 
 use ferrolb_api::v1beta1::CommunitySpec;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::problem::Problem;
@@ -20,7 +24,7 @@ pub enum Community {
 
 /// Why a text is no community.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum CommunityError {
+pub enum CommunityError {
     /// It has the form of one, but not its numbers.
     #[error(
         "invalid community value {0:?}: write N:N with numbers from 0 to 65535, or large:N:N:N with numbers from 0 \
@@ -55,7 +59,7 @@ impl Community {
 }
 
 /// A number of digits only: Rust also reads a sign.
-fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+fn number<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
@@ -65,6 +69,27 @@ impl fmt::Display for Community {
             Self::Standard(high, low) => write!(f, "{high}:{low}"),
             Self::Large(global, first, second) => write!(f, "large:{global}:{first}:{second}"),
         }
+    }
+}
+
+impl FromStr for Community {
+    type Err = CommunityError;
+
+    fn from_str(text: &str) -> Result<Self, CommunityError> {
+        Self::parse(text)
+    }
+}
+
+/// As it prints.
+impl Serialize for Community {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Community {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

@@ -8,7 +8,7 @@ use super::advertisements::{BgpAdvertisement, Conflict};
 use crate::pools::Pool;
 use crate::problem::Problem;
 use crate::resource::Resource;
-use crate::selectors::Labels;
+use crate::selectors::{Labels, Selector, any_or_none};
 
 /// Compares all advertisements of each pool. Those that are for some Services only are left out: whether they meet is
 /// decided by the Services there are, which speakers do.
@@ -24,7 +24,7 @@ pub(crate) fn check(
     let general: Vec<(&BgpAdvertisement, Option<BTreeSet<&str>>)> = advertisements
         .iter()
         .filter(|advertisement| advertisement.service_selectors.is_empty())
-        .map(|advertisement| (advertisement, covered(advertisement, nodes)))
+        .map(|advertisement| (advertisement, covered(&advertisement.node_selectors, nodes)))
         .collect();
     for (index, (second, second_nodes)) in general.iter().enumerate() {
         let found = general.iter().take(index).find_map(|(first, first_nodes)| {
@@ -57,14 +57,14 @@ pub(crate) fn check(
     }
 }
 
-/// The nodes that announce; none where nothing is known of nodes.
-fn covered<'a>(advertisement: &BgpAdvertisement, nodes: &'a BTreeMap<String, Labels>) -> Option<BTreeSet<&'a str>> {
-    let covered = nodes.iter().filter(|(_, labels)| advertisement.covers_node(labels)).map(|(name, _)| name.as_str());
+/// The nodes that are selected; none where nothing is known of nodes.
+pub(super) fn covered<'a>(selectors: &[Selector], nodes: &'a BTreeMap<String, Labels>) -> Option<BTreeSet<&'a str>> {
+    let covered = nodes.iter().filter(|(_, labels)| any_or_none(selectors, labels)).map(|(name, _)| name.as_str());
     (!nodes.is_empty()).then(|| covered.collect())
 }
 
 /// Whether two sets of nodes have one in common; unknown ones may.
-fn meet(first: Option<&BTreeSet<&str>>, second: Option<&BTreeSet<&str>>) -> bool {
+pub(super) fn meet(first: Option<&BTreeSet<&str>>, second: Option<&BTreeSet<&str>>) -> bool {
     match (first, second) {
         (Some(first), Some(second)) => !first.is_disjoint(second),
         (None, _) | (_, None) => true,

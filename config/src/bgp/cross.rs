@@ -1,6 +1,7 @@
 //! What fits by itself but not together: BFD's echo packets and addresses of IPv6.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ferrolb_api::v1beta2::BGPPeerSpec;
 
@@ -12,7 +13,7 @@ use crate::resource::Resource;
 
 /// Refuses pools with IPv6 addresses that are announced to a peer whose BFD profile uses echo packets.
 pub(crate) fn check(
-    peers: &BTreeMap<String, Peer>,
+    peers: &BTreeMap<String, Arc<Peer>>,
     resources: &[Resource<BGPPeerSpec>],
     advertisements: &[BgpAdvertisement],
     pools: &BTreeMap<String, Pool>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_api::v1beta2::{BGPPeerSpec, DynamicASN};
@@ -10,6 +11,7 @@ use ferrolb_api::v1beta2::{BGPPeerSpec, DynamicASN};
 use super::bfd::BfdProfile;
 use super::timers::{self, Timers};
 use crate::addresses::parse_ip;
+use crate::concealed::Concealed;
 use crate::problem::{Class, Problem};
 use crate::resource::{Resource, SecretFacts, unique};
 use crate::selectors::{self, Labels, Selector, any_or_none};
@@ -59,6 +61,16 @@ impl Peer {
         any_or_none(&self.node_selectors, labels)
     }
 
+    /// Whether the session carries IPv4 routes: one over IPv4 does, and one that is unnumbered or asked to carry both.
+    pub fn carries_ipv4(&self) -> bool {
+        self.dual_stack || !matches!(self.endpoint, PeerEndpoint::Address(IpAddr::V6(_)))
+    }
+
+    /// Whether the session carries IPv6 routes: one over IPv6 does, and one that is unnumbered or asked to carry both.
+    pub fn carries_ipv6(&self) -> bool {
+        self.dual_stack || !matches!(self.endpoint, PeerEndpoint::Address(IpAddr::V4(_)))
+    }
+
     /// Whether everything that it refers to is there. Until then there should be no session: one without its password
     /// or its failure detection is not what was asked for.
     pub fn is_complete(&self) -> bool {
@@ -102,8 +114,13 @@ pub enum Password {
     None,
     /// This text, which never shows in logs.
     Inline(String),
-    /// What stands under the key `password` of the Secret of this name.
-    Secret(String),
+    /// What stands under the key `password` of a Secret.
+    Secret {
+        /// The Secret's name.
+        name: String,
+        /// What stands there.
+        text: Concealed,
+    },
     /// The Secret of this name, which is not there or of no use (yet).
     Missing(String),
 }
@@ -113,7 +130,7 @@ impl fmt::Debug for Password {
         match self {
             Self::None => f.write_str("None"),
             Self::Inline(_) => f.write_str("Inline(..)"),
-            Self::Secret(name) => f.debug_tuple("Secret").field(name).finish(),
+            Self::Secret { name, .. } => f.debug_tuple("Secret").field(name).finish(),
             Self::Missing(name) => f.debug_tuple("Missing").field(name).finish(),
         }
     }
@@ -145,7 +162,7 @@ pub(crate) fn parse(
     resources: &[Resource<BGPPeerSpec>],
     references: References<'_>,
     problems: &mut Vec<Problem>,
-) -> BTreeMap<String, Peer> {
+) -> BTreeMap<String, Arc<Peer>> {
     let mut peers = BTreeMap::new();
     let mut twice = Vec::new();
     for resource in unique(resources, &mut twice) {
@@ -153,7 +170,7 @@ pub(crate) fn parse(
         let peer = reader.peer(references);
         let invalid = reader.problems.iter().any(|problem| problem.class == Class::Invalid);
         if let Some(peer) = peer.filter(|_| !invalid) {
-            peers.insert(peer.name.clone(), peer);
+            peers.insert(peer.name.clone(), Arc::new(peer));
         }
         problems.extend(reader.finish());
     }
@@ -356,7 +373,12 @@ impl Reader<'_> {
         let secret = spec.password_secret.as_ref().and_then(|reference| said(reference.name.as_ref()));
         let name = match (inline, secret) {
             (None, None) => return Password::None,
-            (Some(text), None) => return Password::Inline(text.to_owned()),
+            (Some(text), None) => {
+                if let Some(message) = too_long(text) {
+                    self.wrong("password", "", message);
+                }
+                return Password::Inline(text.to_owned());
+            }
             (Some(_), Some(name)) => {
                 let message = "both password and passwordSecret are set; leave one of the two out";
                 self.wrong("passwordSecret.name", name, message);
@@ -373,7 +395,10 @@ impl Reader<'_> {
             Some(SecretFacts { has_password: false, .. }) => {
                 format!("password not specified in the secret: Secret {name:?} has no key \"password\"")
             }
-            Some(_) => return Password::Secret(name.to_owned()),
+            Some(SecretFacts { password, .. }) => match too_long(password.expose()) {
+                Some(message) => format!("Secret {name:?}: {message}"),
+                None => return Password::Secret { name: name.to_owned(), text: password.clone() },
+            },
             None => format!(
                 "there is no Secret {name:?} in the namespace of the configuration; create it with type {:?} and the \
                  key \"password\"",
@@ -398,4 +423,12 @@ impl Reader<'_> {
         }
         Bfd::Missing(name.to_owned())
     }
+}
+
+/// What is wrong with a password that the kernel does not take (`TCP_MD5SIG_MAXKEYLEN`).
+fn too_long(password: &str) -> Option<String> {
+    const LONGEST: usize = 80;
+    let length = password.len();
+    (length > LONGEST)
+        .then(|| format!("the password is {length} octets long; TCP signatures take at most {LONGEST} (RFC 2385)"))
 }

@@ -248,13 +248,11 @@ impl Gossip {
         self.timers.next()
     }
 
-    /// The next thing to do; `None` when there is nothing.
+    /// The next thing to do; `None` when there is nothing. A new view comes before the datagrams of the same moment: what
+    /// this node does about it need not wait until all members were written to.
     pub fn poll(&mut self) -> Option<Output> {
-        if let Some(output) = self.outputs.pop_front() {
-            return Some(output);
-        }
         if !std::mem::take(&mut self.view_changed) {
-            return None;
+            return self.outputs.pop_front();
         }
         self.view = Arc::new(View {
             me: self.me.clone(),

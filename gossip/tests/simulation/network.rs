@@ -68,6 +68,8 @@ struct Machine {
     paused_until: Option<Instant>,
     held: Vec<(SocketAddr, Vec<u8>)>,
     woken: Option<Instant>,
+    /// How many members it has declared down, when that was looked at last.
+    downs: u64,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -188,7 +190,7 @@ impl Sim {
         self.lives += 1;
         self.configs.push(config.clone());
         let gossip = Gossip::new(config, self.now);
-        let machine = Machine { gossip, life: self.lives, paused_until: None, held: Vec::new(), woken: None };
+        let machine = Machine { gossip, life: self.lives, paused_until: None, held: Vec::new(), woken: None, downs: 0 };
         self.machines.insert(node, machine);
         self.all.insert(node);
         if self.seeds_known {
@@ -379,13 +381,19 @@ impl Sim {
 
     fn flush(&mut self, node: Node) -> bool {
         let mut changed = false;
+        let Some(machine) = self.machines.get_mut(&node) else { return false };
+        // Whom nobody was declared down to, nobody lost sight of.
+        let downs = machine.gossip.counters().members_down;
+        let lost_some = std::mem::replace(&mut machine.downs, downs) != downs;
         let mut before = self.view(node);
         while let Some(output) = self.machines.get_mut(&node).and_then(|machine| machine.gossip.poll()) {
             match output {
                 Output::Send { to, bytes } => self.send(node, to, bytes),
                 Output::View(view) => {
                     changed = true;
-                    for name in before.members.keys().filter(|name| !view.members.contains_key(*name)) {
+                    let look = lost_some || view.members.len() < before.members.len();
+                    let gone = |name: &&NodeName| look && !view.members.contains_key(*name);
+                    for name in before.members.keys().filter(gone) {
                         let lost = self.machines.keys().copied().find(|other| other.name() == *name);
                         if let Some(lost) = lost.filter(|lost| *lost != node) {
                             self.false_downs.push((self.now - self.start, node, lost.name()));

@@ -15,8 +15,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::STATUS;
+use crate::announcement::Protocol;
 use crate::object::ObjectKey;
-use crate::writer::{Event, WriteError, l2_name};
+use crate::writer::{Event, WriteError};
 
 /// `events.jsonl` grows to this many bytes; then it becomes `events.jsonl.1` and a new one begins.
 const EVENTS_LIMIT: u64 = 1 << 20;
@@ -87,26 +88,28 @@ impl StatusDirectory {
         self.write("ipaddresspools", "metallb.io/v1beta1", "IPAddressPool", key, &json!({}), &json!(status))
     }
 
-    pub(crate) fn write_l2(
+    pub(crate) fn write_announcement(
         &self,
+        protocol: Protocol,
         namespace: &str,
         service: &ObjectKey,
         node: &str,
-        interfaces: &[String],
+        places: &[String],
     ) -> Result<(), WriteError> {
-        let key = ObjectKey::new(namespace, l2_name(service));
-        let mut status = json!({
-            "node": node, "serviceName": service.name, "serviceNamespace": service.namespace,
-        });
-        if let Some(map) = status.as_object_mut().filter(|_| !interfaces.is_empty()) {
-            let names = interfaces.iter().map(|name| json!({ "name": name })).collect();
-            map.insert("interfaces".to_owned(), Value::Array(names));
-        }
-        self.write("servicel2statuses", "metallb.io/v1beta1", "ServiceL2Status", &key, &json!({}), &status)
+        let key = ObjectKey::new(namespace, protocol.object_name(service, node));
+        let status = protocol.status(service, node, places);
+        self.write(protocol.plural(), "metallb.io/v1beta1", protocol.kind(), &key, &json!({}), &status)
     }
 
-    pub(crate) fn remove_l2(&self, namespace: &str, service: &ObjectKey, node: &str) -> Result<(), WriteError> {
-        let path = self.root.join("servicel2statuses").join(namespace).join(format!("{}.yaml", l2_name(service)));
+    pub(crate) fn remove_announcement(
+        &self,
+        protocol: Protocol,
+        namespace: &str,
+        service: &ObjectKey,
+        node: &str,
+    ) -> Result<(), WriteError> {
+        let file = format!("{}.yaml", protocol.object_name(service, node));
+        let path = self.root.join(protocol.plural()).join(namespace).join(file);
         let remove = || -> io::Result<()> {
             let text = fs::read_to_string(&path)?;
             let status: Value = serde_yaml::from_str(&text).map_err(io::Error::other)?;

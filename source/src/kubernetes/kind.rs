@@ -172,11 +172,16 @@ pub(super) fn config_map(map: &core::ConfigMap) -> Option<Stored> {
     Some(configured(reference, &map.metadata, read, None))
 }
 
-/// Of a Secret nothing is kept but its type and whether a password is there.
+/// Of a Secret nothing is kept but its type, whether a password is there, and the password of one that is there for it.
 pub(super) fn secret(secret: &core::Secret) -> Stored {
+    let secret_type = secret.type_.clone().unwrap_or_default();
+    let stored = secret.data.as_ref().and_then(|data| data.get("password"));
+    // What is no text is no password that TCP segments could be signed with: whoever needs it is told so by the router.
+    let text = stored.filter(|_| secret_type == SecretFacts::BASIC_AUTH).map(|bytes| String::from_utf8_lossy(&bytes.0));
     let facts = SecretFacts {
-        secret_type: secret.type_.clone().unwrap_or_default(),
-        has_password: secret.data.as_ref().is_some_and(|data| data.contains_key("password")),
+        secret_type,
+        has_password: stored.is_some(),
+        password: text.unwrap_or_default().into_owned().into(),
     };
     let name = secret.metadata.name.clone().unwrap_or_default();
     let resources = Resources { secrets: BTreeMap::from([(name, facts)]), ..Resources::default() };

@@ -2,10 +2,10 @@
 //!
 //! Every call is made once and ends within four seconds; whoever asked for it decides whether to try again.
 
+mod announcement;
 mod configuration_state;
 mod events;
 mod failed;
-mod l2_status;
 mod node_health;
 
 use std::fmt;

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use ferrolb_config::{Class, Config, Problem, parse};
 use ferrolb_gossip::{NodeName, View};
-use ferrolb_source::Cluster;
+use ferrolb_source::{Cluster, ObjectKey};
 
 use crate::plan::{Ground, NodePlan, Options, Snapshot, Turns, plan};
 pub use memory::Memory;
@@ -201,7 +201,15 @@ impl Brain {
             });
             !shown || config.pool_of(&[announced.vip]).is_some()
         };
-        if self.plan.l2.iter().all(keeps) {
+        let over_bgp = |key: &ObjectKey| {
+            let service = self.snapshot.cluster.services.get(key);
+            let before = self.snapshot.config.as_ref();
+            service.is_none_or(|service| {
+                config.pool_of(&service.ingress).is_some()
+                    || before.is_none_or(|before| before.pool_of(&service.ingress).is_none())
+            })
+        };
+        if self.plan.l2.iter().all(keeps) && self.plan.bgp.services.keys().all(over_bgp) {
             self.in_force = Some(Arc::clone(&self.snapshot.cluster));
             if self.snapshot.config.as_ref() != Some(&config) {
                 self.snapshot.config = Some(config);
@@ -226,6 +234,7 @@ impl Brain {
         if !plan.releases.is_empty() {
             self.outputs.push_back(Output::Release(plan.releases.clone()));
         }
+        plan.bgp.share(&self.plan.bgp);
         if *self.plan != plan {
             self.plan = Arc::new(plan);
             self.outputs.push_back(Output::Plan(Arc::clone(&self.plan)));

@@ -67,7 +67,7 @@ impl Addresses {
         if Arc::ptr_eq(&latest.plan, plan) {
             return 0;
         }
-        let before: BTreeSet<(&str, IpAddr)> = announced(&latest.plan).collect();
+        let before: BTreeSet<(&str, IpAddr, &str)> = announced(&latest.plan).collect();
         let new = announced(plan).filter(|announced| !before.contains(announced)).count();
         drop(before);
         node.clone_into(&mut latest.node);
@@ -87,10 +87,10 @@ impl Addresses {
     }
 }
 
-/// Each address of each Service that is announced.
-fn announced(plan: &NodePlan) -> impl Iterator<Item = (&str, IpAddr)> {
+/// Each address of each Service that is announced, and how.
+fn announced(plan: &NodePlan) -> impl Iterator<Item = (&str, IpAddr, &str)> {
     let announced = plan.verdicts.iter().filter(|verdict| verdict.announce);
-    announced.map(|verdict| (verdict.service.as_str(), verdict.address))
+    announced.map(|verdict| (verdict.service.as_str(), verdict.address, verdict.protocol))
 }
 
 struct Shown {

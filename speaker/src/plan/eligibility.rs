@@ -164,7 +164,7 @@ pub(super) fn is_excluded(snapshot: &Snapshot, node: &Node) -> bool {
 }
 
 /// A member's Node object. Where there are no Node objects at all (plain hosts), a member is a node without labels.
-fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Option<&'a Node> {
+pub(super) fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Option<&'a Node> {
     static PLAIN: LazyLock<Node> = LazyLock::new(Node::default);
     let nodes = &snapshot.cluster.nodes;
     if nodes.is_empty() { Some(&PLAIN) } else { nodes.get(name.as_str()).map(AsRef::as_ref) }

@@ -7,7 +7,7 @@ use ferrolb_source::ObjectKey;
 use serde::{Deserialize, Serialize};
 
 use super::eligibility::{Assessment, Assessor};
-use super::{Cause, Reason, Snapshot, Strategy, Upgrade, plan};
+use super::{Cause, LAYER2, Reason, Snapshot, Strategy, Upgrade, plan};
 
 /// What one node has to do with the Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ fn summarise(snapshot: &Snapshot, key: &ObjectKey, assessment: &Assessment, stor
         return format!("announced from nowhere: {reason}");
     }
     let decided = plan(snapshot);
-    let mine = decided.verdicts.iter().find(|verdict| verdict.service == key.to_string());
+    let mine = decided.verdicts.iter().find(|v| v.protocol == LAYER2 && v.service == key.to_string());
     let owner: Option<NodeName> = mine.and_then(|verdict| verdict.owner.clone());
     story.owner = owner.as_ref().map(ToString::to_string);
     let claim = story.addresses.iter().find_map(|vip| snapshot.view.claims.get(vip));

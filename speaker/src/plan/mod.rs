@@ -1,5 +1,6 @@
 //! The one decision: what this node announces, and why (not).
 
+mod bgp;
 mod election;
 mod eligibility;
 mod explain;
@@ -18,16 +19,23 @@ use ferrolb_source::{ObjectKey, Service};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+pub use bgp::{Attributes, BgpPlan, Contradiction, Routes, Session, Told, Wish};
 pub use election::{Cause, Strategy, Upgrade};
 pub use explain::{Explanation, NodeVerdict, explain};
 pub use quorum::PartitionPolicy;
 pub use reason::Reason;
 pub use snapshot::{Ground, Options, Snapshot, Turns, first_election};
 
+use bgp::Advertiser;
 use election::{Elected, Wanted, elect};
 use eligibility::{Assessment, Assessor};
 use group::{Group, Groups};
 use quorum::Quorum;
+
+/// The [`protocol`](Verdict::protocol) of what is announced by ARP and NDP.
+pub const LAYER2: &str = "layer2";
+/// The [`protocol`](Verdict::protocol) of what is announced over BGP.
+pub const BGP: &str = "bgp";
 
 /// One address of one Service, as this node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,13 +44,13 @@ pub struct Verdict {
     pub service: String,
     /// The address.
     pub address: IpAddr,
-    /// `layer2`.
+    /// [`LAYER2`] or [`BGP`].
     pub protocol: &'static str,
     /// Whether this node announces it.
     pub announce: bool,
     /// Why, or why not.
     pub reason: Reason,
-    /// The node that announces it, where one does.
+    /// The node that announces it by L2, where one does. BGP knows no owner: every node that may announces.
     pub owner: Option<NodeName>,
 }
 
@@ -66,7 +74,8 @@ pub struct Announcement {
 /// Everything this node is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodePlan {
-    /// One entry for each address of each Service that is ours, in order.
+    /// For each address of each Service that is ours, in order: one entry for each protocol that its pool is announced
+    /// by, or one for L2 where there is none.
     pub verdicts: Vec<Verdict>,
     /// What to announce, in order of address.
     pub l2: Vec<Announcement>,
@@ -88,6 +97,8 @@ pub struct NodePlan {
     /// Services that no node can announce for want of an interface, of which it falls to this node to tell, and the
     /// interfaces that their advertisements allow.
     pub failed: BTreeMap<ObjectKey, Interfaces>,
+    /// The BGP sessions of this node, and what each peer is told.
+    pub bgp: BgpPlan,
 }
 
 /// A Service with addresses, and where it may be announced.
@@ -112,19 +123,28 @@ pub fn plan(snapshot: &Snapshot) -> NodePlan {
         }
     }
     let (mut l2, mut expected) = (BTreeMap::new(), BTreeMap::new());
+    let mut advertiser = Advertiser::new(snapshot, config);
     for candidate in &candidates {
         let Some(claim) = candidate.service.ingress.first().map(|first| groups.claim_of(*first)) else { continue };
         let elected = elected.get(&claim);
         let reason = judge(snapshot, candidate, claim, elected);
+        let over_bgp = advertiser.judge(candidate.key, candidate.service);
+        let over_l2 = over_bgp.is_none() || has_l2(config, candidate);
         for address in &candidate.service.ingress {
-            plan.verdicts.push(Verdict {
+            let verdict = |protocol, reason: &Reason, owner| Verdict {
                 service: candidate.key.to_string(),
                 address: *address,
-                protocol: "layer2",
+                protocol,
                 announce: reason.announces(),
-                owner: elected.and_then(Elected::holder).cloned(),
                 reason: reason.clone(),
-            });
+                owner,
+            };
+            if over_l2 {
+                plan.verdicts.push(verdict(LAYER2, &reason, elected.and_then(Elected::holder).cloned()));
+            }
+            if let Some(reason) = &over_bgp {
+                plan.verdicts.push(verdict(BGP, reason, None));
+            }
             if reason.announces() {
                 announce(&mut l2, snapshot, config, candidate, *address, claim);
             } else if plan.claims.binary_search(&claim).is_ok() && !snapshot.view.claims.contains_key(&claim) {
@@ -140,7 +160,17 @@ pub fn plan(snapshot: &Snapshot) -> NodePlan {
     }
     plan.l2 = l2.into_values().collect();
     plan.expected = expected.into_values().collect();
+    plan.bgp = advertiser.finish();
     plan
+}
+
+/// Whether L2 has anything to say of a Service that BGP has something to say of.
+fn has_l2(config: &Config, candidate: &Candidate<'_>) -> bool {
+    match candidate.assessment.nobody {
+        Some(Reason::NotAdvertised { .. }) => false,
+        Some(Reason::IpNotAllowed) => !config.l2_advertisements.is_empty(),
+        _ => true,
+    }
 }
 
 fn candidates<'a>(snapshot: &'a Snapshot, config: &Arc<Config>) -> Vec<Candidate<'a>> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ferrolb_config::Interfaces;
+use ferrolb_config::{Conflict, Interfaces};
 use ferrolb_gossip::NodeName;
 use serde::{Serialize, Serializer};
 
@@ -69,12 +69,25 @@ pub enum Reason {
     CutOff,
     /// Nothing is wrong with the Service, but no node may announce it.
     NoEligibleNode,
+    /// Over BGP: this node is one of those that announce.
+    Eligible,
+    /// Over BGP: BGPAdvertisements of the pool select other nodes.
+    NotOnThisNode,
+    /// Over BGP: no BGPAdvertisement of the pool that is for this node selects the Service.
+    NoMatchingBgpAdvertisement,
+    /// Over BGP: two BGPAdvertisements of the Service would tell a peer two things about the same route.
+    ConflictingAdvertisements {
+        /// What they contradict each other in.
+        conflict: Conflict,
+        /// Their names.
+        advertisements: [String; 2],
+    },
 }
 
 impl Reason {
     /// Whether the address is announced from here.
     pub fn announces(&self) -> bool {
-        matches!(self, Self::Owner | Self::HandingOver { .. })
+        matches!(self, Self::Owner | Self::HandingOver { .. } | Self::Eligible)
     }
 
     /// The word for tools; where MetalLB logs the same reason, its word.
@@ -82,14 +95,14 @@ impl Reason {
         match self {
             Self::Owner => "owner",
             Self::HandingOver { .. } => "handingOver",
-            Self::OwnedBy { .. } => "notOwner",
+            Self::OwnedBy { .. } | Self::NotOnThisNode => "notOwner",
             Self::Vacant { .. } => "vacant",
             Self::NotReady => "notReady",
             Self::NotAMember => "notAMember",
             Self::NodeUnknown => "nodeUnknown",
             Self::IpNotAllowed => "ipNotAllowed",
             Self::NotAdvertised { .. } => "notAdvertised",
-            Self::NoMatchingAdvertisement => "noMatchingAdvertisement",
+            Self::NoMatchingAdvertisement | Self::NoMatchingBgpAdvertisement => "noMatchingAdvertisement",
             Self::NodeNotSelected => "nodeNotSelected",
             Self::NoEndpoints => "noEndpoints",
             Self::NoLocalEndpoints => "noLocalEndpoints",
@@ -100,6 +113,8 @@ impl Reason {
             Self::NoQuorum { .. } => "noQuorum",
             Self::CutOff => "cutOff",
             Self::NoEligibleNode => "noEligibleNode",
+            Self::Eligible => "eligible",
+            Self::ConflictingAdvertisements { .. } => "conflictingAdvertisements",
         }
     }
 }
@@ -116,6 +131,7 @@ impl Reason {
                 names.iter().map(String::as_str).collect::<Vec<_>>().join(",")
             }
             Self::NoQuorum { seen, of } => format!("{seen}/{of}"),
+            Self::ConflictingAdvertisements { advertisements, .. } => advertisements.join(","),
             Self::Owner
             | Self::NotReady
             | Self::NotAMember
@@ -130,7 +146,10 @@ impl Reason {
             | Self::NodeLabeledExcludeBalancers
             | Self::NoUsableInterface { allowed: Interfaces::All }
             | Self::CutOff
-            | Self::NoEligibleNode => String::new(),
+            | Self::NoEligibleNode
+            | Self::Eligible
+            | Self::NotOnThisNode
+            | Self::NoMatchingBgpAdvertisement => String::new(),
         }
     }
 }
@@ -177,6 +196,16 @@ impl fmt::Display for Reason {
             ),
             Self::CutOff => f.write_str("the address that this speaker gossips from is not on the node any more"),
             Self::NoEligibleNode => f.write_str("no living node may announce the service"),
+            Self::Eligible => f.write_str("this node is one of those that announce the address"),
+            Self::NotOnThisNode => f.write_str("no BGPAdvertisement of the pool selects this node"),
+            Self::NoMatchingBgpAdvertisement => {
+                f.write_str("no BGPAdvertisement of the pool for this node selects this service")
+            }
+            Self::ConflictingAdvertisements { conflict, advertisements: [first, second] } => write!(
+                f,
+                "BGPAdvertisements {first:?} and {second:?} announce the same route to a common peer with different \
+                 {conflict}; give both the same value, or let them differ in peers, nodes or services"
+            ),
         }
     }
 }

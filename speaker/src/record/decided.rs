@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::Interfaces;
 use ferrolb_gossip::NodeName;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use super::changes::Changes;
 use crate::brain::{Moment, Output};
-use crate::plan::{Announcement, NodePlan, Upgrade};
+use crate::plan::{Announcement, Attributes, BGP, NodePlan, Upgrade};
 
 /// What followed from an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,10 @@ pub(super) struct Image {
     /// The addresses; each is `true`.
     watched: BTreeMap<IpAddr, bool>,
     failed: BTreeMap<ObjectKey, Interfaces>,
+    /// Peers with a session, and the first of those that are told the same.
+    sessions: BTreeMap<String, String>,
+    /// By the first of the peers that are told it, and prefix.
+    routes: BTreeMap<String, Arc<Attributes>>,
 }
 
 /// Of a reason only what it is and about whom, not the words: those may become better ones.
@@ -71,6 +76,10 @@ pub(super) struct PlanChange {
     watched: Changes<IpAddr, bool>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     failed: Changes<ObjectKey, Interfaces>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    sessions: Changes<String, String>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    routes: Changes<String, Arc<Attributes>>,
 }
 
 // === impl Decided ===
@@ -99,11 +108,22 @@ impl Decided {
 impl Image {
     pub(super) fn of(plan: &NodePlan) -> Self {
         let verdicts = plan.verdicts.iter().map(|verdict| {
-            let crate::plan::Verdict { service, address, protocol: _, announce, reason, owner } = verdict;
+            let crate::plan::Verdict { service, address, protocol, announce, reason, owner } = verdict;
             let (why, about) = (reason.code().to_owned(), reason.about());
-            (format!("{service} {address}"), Verdict { announce: *announce, why, about, owner: owner.clone() })
+            let over = if *protocol == BGP { " bgp" } else { "" };
+            (format!("{service} {address}{over}"), Verdict { announce: *announce, why, about, owner: owner.clone() })
+        });
+        let firsts: Vec<_> = plan.bgp.distinct().collect();
+        let sessions = plan.bgp.sessions.iter().map(|(peer, session)| {
+            let first = firsts.iter().find(|(_, routes)| Arc::ptr_eq(routes, &session.routes));
+            (peer.to_string(), first.map_or(peer, |(first, _)| *first).to_string())
+        });
+        let routes = firsts.iter().flat_map(|(peer, routes)| {
+            routes.iter().map(move |(prefix, attributes)| (format!("{peer} {prefix}"), Arc::clone(attributes)))
         });
         Self {
+            sessions: sessions.collect(),
+            routes: routes.collect(),
             verdicts: verdicts.collect(),
             l2: plan.l2.iter().map(|announcement| (announcement.vip, announcement.clone())).collect(),
             vacant: plan.vacant.clone(),
@@ -150,6 +170,8 @@ impl PlanChange {
             upgrades: Changes::between(&before.upgrades, &after.upgrades, PartialEq::eq),
             watched: Changes::between(&before.watched, &after.watched, PartialEq::eq),
             failed: Changes::between(&before.failed, &after.failed, PartialEq::eq),
+            sessions: Changes::between(&before.sessions, &after.sessions, PartialEq::eq),
+            routes: Changes::between(&before.routes, &after.routes, PartialEq::eq),
         }
     }
 
@@ -161,5 +183,7 @@ impl PlanChange {
         self.upgrades.apply(&mut image.upgrades);
         self.watched.apply(&mut image.watched);
         self.failed.apply(&mut image.failed);
+        self.sessions.apply(&mut image.sessions);
+        self.routes.apply(&mut image.routes);
     }
 }

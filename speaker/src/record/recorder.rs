@@ -66,7 +66,10 @@ impl Entry {
                     Some(Input::Ground(_) | Input::Heard { .. }) | None => 0,
                 };
                 let output = |output: &Output| match output {
-                    Output::Plan(plan) => plan.verdicts.len() * 2 + plan.vacant.len() + plan.owners.len(),
+                    Output::Plan(plan) => {
+                        let weight = plan.verdicts.len() * 2 + plan.vacant.len() + plan.owners.len();
+                        weight + plan.bgp.distinct().map(|(_, routes)| routes.len()).sum::<usize>()
+                    }
                     Output::Claim(vips) | Output::Release(vips) => vips.len(),
                 };
                 1 + input + happened.outputs.iter().map(output).sum::<usize>()

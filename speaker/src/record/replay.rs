@@ -17,7 +17,7 @@ use super::files;
 use super::line::{FORMAT, Header, Line, Preface, Start, Step, encode};
 use super::told::{Known, Told};
 use crate::brain::{Brain, Moment, Output};
-use crate::plan::{NodePlan, Verdict};
+use crate::plan::{BGP, NodePlan, Verdict};
 
 /// A record that cannot be played.
 #[derive(Debug, Error)]
@@ -354,8 +354,8 @@ fn began(header: &Header) -> String {
 
 /// What of a plan is other than before, for people.
 fn told_of(before: &NodePlan, after: &NodePlan) -> Vec<String> {
-    fn by_place(plan: &NodePlan) -> BTreeMap<(&str, IpAddr), &Verdict> {
-        plan.verdicts.iter().map(|verdict| ((verdict.service.as_str(), verdict.address), verdict)).collect()
+    fn by_place(plan: &NodePlan) -> BTreeMap<(&str, IpAddr, &str), &Verdict> {
+        plan.verdicts.iter().map(|v| ((v.service.as_str(), v.address, v.protocol), v)).collect()
     }
     if std::ptr::eq(before, after) {
         return Vec::new();
@@ -363,10 +363,30 @@ fn told_of(before: &NodePlan, after: &NodePlan) -> Vec<String> {
     let (old, new) = (by_place(before), by_place(after));
     let sentence = |verdict: &Verdict| {
         let verb = if verdict.announce { "announced" } else { "not announced" };
-        format!("{} {}: {verb}: {}", verdict.service, verdict.address, verdict.reason)
+        let over = if verdict.protocol == BGP { " over BGP" } else { "" };
+        format!("{} {}: {verb}{over}: {}", verdict.service, verdict.address, verdict.reason)
     };
     let changed = new.iter().filter(|(place, verdict)| old.get(*place) != Some(*verdict));
     let gone = old.keys().filter(|place| !new.contains_key(*place));
-    let gone = gone.map(|(service, address)| format!("{service} {address}: gone"));
-    changed.map(|(_, verdict)| sentence(verdict)).chain(gone).collect()
+    let gone = gone.map(|(service, address, protocol)| {
+        format!("{service} {address}: gone{}", if *protocol == BGP { " from BGP" } else { "" })
+    });
+    let sessions = sessions_of(before, after);
+    changed.map(|(_, verdict)| sentence(verdict)).chain(gone).chain(sessions).collect()
+}
+
+/// The same of what BGP peers are told.
+fn sessions_of(before: &NodePlan, after: &NodePlan) -> Vec<String> {
+    let (old, new) = (&before.bgp.sessions, &after.bgp.sessions);
+    let told = new.iter().filter_map(|(name, session)| match old.get(name) {
+        Some(known) if known.routes == session.routes => None,
+        Some(known) => {
+            let fresh = session.routes.iter().filter(|(prefix, route)| known.routes.get(*prefix) != Some(*route));
+            let gone = known.routes.keys().filter(|prefix| !session.routes.contains_key(*prefix));
+            Some(format!("peer {name}: {} routes announced, {} withdrawn", fresh.count(), gone.count()))
+        }
+        None => Some(format!("peer {name}: a session, with {} routes", session.routes.len())),
+    });
+    let gone = old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("peer {name}: no session"));
+    told.chain(gone).collect()
 }

@@ -133,19 +133,33 @@ impl Speaker {
         }
     }
 
-    /// Carries out what the brain wants. Announcing comes before telling of it.
+    /// Carries out what the brain wants. Announcing comes first, and with it the question whether somebody else has an
+    /// address: the claim is made while the answer is awaited. Telling of it comes last.
     async fn act(&mut self) -> Result<(), RunError> {
         let stopped = |_stopped| RunError::Ended("gossip");
         self.tell_facts().await?;
+        let (mut orders, mut latest) = (Vec::new(), None);
         while let Some(output) = self.parts.brain.poll() {
             match output {
+                Output::Plan(plan) => {
+                    self.parts.l2.announce(interfaces::announcements(&plan));
+                    latest = Some(plan);
+                }
+                order @ (Output::Claim(_) | Output::Release(_)) => orders.push(order),
+            }
+        }
+        for order in orders {
+            match order {
                 Output::Claim(vips) => {
                     tracing::info!(vips = ?vips, "claiming");
                     self.parts.gossip.claim(vips).await.map_err(stopped)?;
                 }
                 Output::Release(vips) => self.parts.gossip.release(vips).await.map_err(stopped)?,
-                Output::Plan(plan) => self.plan_changed(&plan),
+                Output::Plan(_) => {}
             }
+        }
+        if let Some(plan) = latest {
+            self.plan_changed(&plan);
         }
         let snapshot = self.parts.brain.snapshot();
         self.parts.ready.set(snapshot.is_ready() && snapshot.config.is_some() && !snapshot.ground.cut_off);
@@ -153,7 +167,6 @@ impl Speaker {
     }
 
     fn plan_changed(&mut self, plan: &NodePlan) {
-        self.parts.l2.announce(interfaces::announcements(plan));
         self.parts.l2.watch(plan.watched.clone());
         self.examine();
         self.show_plan();

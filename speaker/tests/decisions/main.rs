@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a helper of tests may fail the test")]
 
+mod bgp;
+mod bgp_properties;
 mod brain;
 mod election;
 mod eligibility;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use self::feed::Feed;
 pub(super) use self::feed::Source;
@@ -28,6 +28,9 @@ use crate::protocol::{Event, ServiceState};
 
 /// One token: "look again". What comes while one waits is the same wish.
 const WISHES: usize = 1;
+/// How long changes gather before rules are loaded. kube-proxy takes up to a second (`minSyncPeriod`); here all nodes share one
+/// machine, and no node's rules are to take the time in which another one announces.
+const GATHER: Duration = Duration::from_millis(20);
 /// How soon to look again after a change. A folder that is made and filled at once is filled before its watch exists.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// How soon to try again where rules could not be loaded: the node was just killed, and `nft` on it.
@@ -75,6 +78,9 @@ impl Proxy {
                 Some(soon) => timeout(soon, wishes.recv()).await.is_ok(),
                 None => wishes.recv().await.is_some(),
             };
+            if changed {
+                sleep(GATHER).await;
+            }
             look_again = match (changed, complete) {
                 (true, _) => Some(SECOND_LOOK),
                 (false, true) => None,

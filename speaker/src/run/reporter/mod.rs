@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 
 use ferrolb_config::{Class, Interfaces, ObjectRef, Problem};
 use ferrolb_l2::driver::Observed;
-use ferrolb_source::{ConfigurationState, Event, EventType, KernelSetting, ObjectKey, Writer};
+use ferrolb_source::{ConfigurationState, Event, EventType, KernelSetting, ObjectKey, Protocol, Writer};
 use smallvec::SmallVec;
 use tokio_util::task::TaskTracker;
 
 use self::conflicts::Conflicts;
 use self::pace::Pace;
-use self::queue::{Queue, Write};
+use self::queue::{Item, Queue, Write};
 use super::COMPONENT;
 use super::interfaces::Port;
-use crate::plan::NodePlan;
+use crate::plan::{Contradiction, NodePlan};
 
 /// When it is looked whether something has failed, and tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -34,13 +34,14 @@ const REASSERTED: usize = 100;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Told {
     namespace: Arc<str>,
-    interfaces: Vec<String>,
+    /// Interfaces or peers.
+    places: Vec<String>,
     /// In order.
     addresses: SmallVec<[IpAddr; 2]>,
 }
 
-/// The same by Service. There may be thousands, and most are in both of these.
-type ToldOf = BTreeMap<ObjectKey, Arc<Told>>;
+/// The same by Service and protocol. There may be thousands, and most are in both of these.
+type ToldOf = BTreeMap<Item, Arc<Told>>;
 
 /// Whether somebody else can change what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +65,10 @@ pub(super) struct Reporter {
     shown: ToldOf,
     /// What it was when the last `nodeAssigned` was told.
     assigned: ToldOf,
-    paces: BTreeMap<ObjectKey, Pace>,
+    paces: BTreeMap<Item, Pace>,
     failed: BTreeMap<ObjectKey, Interfaces>,
+    /// Services that want different things of one route.
+    contradictions: Vec<Contradiction>,
     conflicts: Conflicts,
     problems: Vec<Problem>,
     /// Settings of the kernel that should be others.
@@ -78,7 +81,7 @@ pub(super) struct Reporter {
     retry_at: Option<Instant>,
     reassert_at: Option<Instant>,
     /// Where to go on looking.
-    reasserted: Option<ObjectKey>,
+    reasserted: Option<Item>,
 }
 
 // === impl Reporter ===
@@ -94,6 +97,7 @@ impl Reporter {
             assigned: BTreeMap::new(),
             paces: BTreeMap::new(),
             failed: BTreeMap::new(),
+            contradictions: Vec::new(),
             conflicts: Conflicts::new(now),
             problems: Vec::new(),
             kernel: Vec::new(),
@@ -122,13 +126,13 @@ impl Reporter {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             let failed = self.queue.take_failed();
-            for service in failed.services {
+            for item in failed.items {
                 // What should be there is written again, what should not is removed again.
-                if self.wanted.contains_key(&service) {
-                    self.shown.remove(&service);
+                if self.wanted.contains_key(&item) {
+                    self.shown.remove(&item);
                 } else {
                     let namespace = Arc::clone(&self.namespace);
-                    self.shown.insert(service, Arc::new(Told { namespace, ..Told::default() }));
+                    self.shown.insert(item, Arc::new(Told { namespace, ..Told::default() }));
                 }
             }
             self.state_shown &= !failed.state;
@@ -137,10 +141,10 @@ impl Reporter {
             self.reassert_at = Some(now + REASSERT);
             self.state_shown = false;
             let after = self.reasserted.take();
-            let rest = self.wanted.keys().filter(|service| after.as_ref().is_none_or(|after| *service > after));
-            let due: Vec<ObjectKey> = rest.take(REASSERTED).cloned().collect();
+            let rest = self.wanted.keys().filter(|item| after.as_ref().is_none_or(|after| *item > after));
+            let due: Vec<Item> = rest.take(REASSERTED).cloned().collect();
             self.reasserted = due.last().filter(|_| due.len() == REASSERTED).cloned();
-            self.shown.retain(|service, _| !due.contains(service));
+            self.shown.retain(|item, _| !due.contains(item));
         }
         self.flush(now);
     }
@@ -155,6 +159,7 @@ impl Reporter {
         let (remarks, errors): (Vec<Problem>, Vec<Problem>) =
             concerned.cloned().partition(|problem| problem.class == Class::MissingReference);
         let kernel = Some(self.kernel.clone());
+        let remarks = remarks.into_iter().chain(self.contradictions.iter().map(|c| self.remark(c))).collect();
         self.show(ConfigurationState { node: Some(self.node.clone()), errors, remarks, kernel });
         self.flush(now);
     }
@@ -225,10 +230,10 @@ impl Reporter {
         if *self.namespace != *namespace {
             self.namespace = namespace.into();
         }
-        for (service, told) in wanted(plan, &self.namespace) {
+        for (item, told) in wanted(plan, &self.namespace) {
             // What has not changed is kept, and shared with what was told of it.
-            let same = before.get(&service).filter(|before| ***before == told).map(Arc::clone);
-            self.wanted.insert(service, same.unwrap_or_else(|| Arc::new(told)));
+            let same = before.get(&item).filter(|before| ***before == told).map(Arc::clone);
+            self.wanted.insert(item, same.unwrap_or_else(|| Arc::new(told)));
         }
         for (service, allowed) in &plan.failed {
             if self.failed.get(service) != Some(allowed) {
@@ -236,6 +241,7 @@ impl Reporter {
             }
         }
         self.failed.clone_from(&plan.failed);
+        self.contradict(&plan.bgp.contradictions);
         let held: BTreeSet<IpAddr> = plan.l2.iter().map(|announcement| announcement.vip).collect();
         self.conflicts.retain(|vip| held.contains(&vip));
         self.flush(now);
@@ -244,40 +250,40 @@ impl Reporter {
     /// Queues whatever is not as it should be.
     fn flush(&mut self, now: Instant) {
         let (mut full, mut later) = (false, None);
-        let gone = self.shown.keys().filter(|service| !self.wanted.contains_key(*service));
-        for service in gone.cloned().collect::<Vec<_>>() {
-            let namespace = self.shown.get(&service).map(|told| Arc::clone(&told.namespace)).unwrap_or_default();
-            // Where another node announces, its status has already replaced ours.
-            if self.queue.push(Write::Withdrawn { namespace, service: service.clone() }) {
-                tracing::info!(service = %service, "no longer announced from here");
-                self.shown.remove(&service);
+        let gone = self.shown.keys().filter(|item| !self.wanted.contains_key(*item));
+        for item in gone.cloned().collect::<Vec<_>>() {
+            let namespace = self.shown.get(&item).map(|told| Arc::clone(&told.namespace)).unwrap_or_default();
+            // Where another node announces by L2, its status has already replaced ours.
+            if self.queue.push(Write::Withdrawn { namespace, item: item.clone() }) {
+                tracing::info!(service = %item.0, protocol = item.1.name(), "no longer announced from here");
+                self.shown.remove(&item);
             } else {
                 full = true;
             }
         }
-        for (service, told) in &self.wanted {
-            if self.shown.get(service) != Some(told) {
-                let Told { namespace, interfaces, .. } = Told::clone(told);
-                let write = Write::Announced { namespace, service: service.clone(), interfaces };
-                if self.queue.push(write) {
-                    self.shown.insert(service.clone(), Arc::clone(told));
+        for (item, told) in &self.wanted {
+            if self.shown.get(item) != Some(told) {
+                let Told { namespace, places, .. } = Told::clone(told);
+                if self.queue.push(Write::Announced { namespace, item: item.clone(), places }) {
+                    self.shown.insert(item.clone(), Arc::clone(told));
                 } else {
                     full = true;
                 }
             }
         }
-        self.assigned.retain(|service, _| self.wanted.contains_key(service));
+        self.assigned.retain(|item, _| self.wanted.contains_key(item));
         self.paces.retain(|_, pace| !pace.is_full(now));
-        for (service, told) in &self.wanted {
-            if self.assigned.get(service).is_some_and(|assigned| assigned.addresses == told.addresses) {
+        for (item, told) in &self.wanted {
+            if self.assigned.get(item).is_some_and(|assigned| assigned.addresses == told.addresses) {
                 continue;
             }
-            match self.paces.entry(service.clone()).or_insert_with(|| Pace::new(now)).permit(now) {
+            match self.paces.entry(item.clone()).or_insert_with(|| Pace::new(now)).permit(now) {
                 Ok(()) => {
-                    let message = format!("announcing from node \"{}\" with protocol \"layer2\"", self.node);
+                    let (service, protocol) = (&item.0, item.1.name());
+                    let message = format!("announcing from node \"{}\" with protocol \"{protocol}\"", self.node);
                     // An event that finds no room is lost, and counted.
                     self.event(EventType::Normal, "nodeAssigned", message, service);
-                    self.assigned.insert(service.clone(), Arc::clone(told));
+                    self.assigned.insert(item.clone(), Arc::clone(told));
                 }
                 Err(at) => later = later.into_iter().chain([at]).min(),
             }
@@ -288,6 +294,36 @@ impl Reporter {
         }
         let again = (full || !self.queue.is_idle()).then(|| now + RETRY);
         self.retry_at = self.retry_at.into_iter().chain(again).chain(later).min();
+    }
+
+    /// Tells what Services newly contradict each other in: in the ConfigurationState, and by an event of the one that
+    /// does not get what it wants.
+    fn contradict(&mut self, contradictions: &[Contradiction]) {
+        if self.contradictions == contradictions {
+            return;
+        }
+        let same = |a: &Contradiction, b: &Contradiction| {
+            let of = |c: &Contradiction| (c.conflict, c.used.advertisement.clone(), c.overruled.advertisement.clone());
+            of(a) == of(b)
+        };
+        for new in contradictions.iter().filter(|new| !self.contradictions.iter().any(|known| same(known, new))) {
+            self.event(EventType::Warning, "conflictingAdvertisements", new.to_string(), &new.overruled.service);
+        }
+        if let Some(mut state) = self.state.clone() {
+            let old: Vec<Problem> = self.contradictions.iter().map(|c| self.remark(c)).collect();
+            state.remarks.retain(|remark| !old.contains(remark));
+            state.remarks.extend(contradictions.iter().map(|c| self.remark(c)));
+            self.show(state);
+        }
+        self.contradictions = contradictions.to_vec();
+    }
+
+    /// A contradiction as it stands in the ConfigurationState.
+    fn remark(&self, contradiction: &Contradiction) -> Problem {
+        let Contradiction { conflict, overruled, .. } = contradiction;
+        let object = ObjectRef::new("BGPAdvertisement", &*self.namespace, &*overruled.advertisement);
+        let (field, value) = (format!("spec.{conflict}"), overruled.value.to_string());
+        Problem::new(object, field, value, contradiction.to_string()).announcement()
     }
 
     fn announce_failed(&self, service: &ObjectKey, allowed: &Interfaces, ports: &[Port]) {
@@ -328,13 +364,13 @@ impl Reporter {
 }
 
 /// What is to be told of a plan.
-fn wanted(plan: &NodePlan, namespace: &Arc<str>) -> BTreeMap<ObjectKey, Told> {
-    let mut wanted: BTreeMap<ObjectKey, Told> = BTreeMap::new();
+fn wanted(plan: &NodePlan, namespace: &Arc<str>) -> BTreeMap<Item, Told> {
+    let mut wanted: BTreeMap<Item, Told> = BTreeMap::new();
     for announcement in &plan.l2 {
         for service in &announcement.services {
-            let told = wanted.entry(service.clone()).or_insert_with(|| Told {
+            let told = wanted.entry((service.clone(), Protocol::Layer2)).or_insert_with(|| Told {
                 namespace: Arc::clone(namespace),
-                interfaces: match &announcement.interfaces {
+                places: match &announcement.interfaces {
                     Interfaces::All => Vec::new(),
                     Interfaces::Named(names) => names.iter().cloned().collect(),
                 },
@@ -343,6 +379,15 @@ fn wanted(plan: &NodePlan, namespace: &Arc<str>) -> BTreeMap<ObjectKey, Told> {
             // The plan has each address once, in order.
             told.addresses.push(announcement.vip);
         }
+    }
+    // Where there is no peer to tell, nothing is announced.
+    for (service, told) in plan.bgp.services.iter().filter(|(_, told)| !told.peers.is_empty()) {
+        let told = Told {
+            namespace: Arc::clone(namespace),
+            places: told.peers.iter().map(ToString::to_string).collect(),
+            addresses: told.addresses.iter().copied().collect(),
+        };
+        wanted.insert((service.clone(), Protocol::Bgp), told);
     }
     wanted
 }

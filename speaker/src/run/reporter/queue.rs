@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use ferrolb_source::{ConfigurationState, Event, ObjectKey, WriteError, Writer};
+use ferrolb_source::{ConfigurationState, Event, ObjectKey, Protocol, WriteError, Writer};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -18,20 +18,33 @@ const PENDING: usize = 4096;
 #[derive(Debug)]
 pub(super) enum Write {
     Event(Event),
-    Announced { namespace: Arc<str>, service: ObjectKey, interfaces: Vec<String> },
-    Withdrawn { namespace: Arc<str>, service: ObjectKey },
+    /// With the interfaces or peers.
+    Announced {
+        namespace: Arc<str>,
+        item: Item,
+        places: Vec<String>,
+    },
+    Withdrawn {
+        namespace: Arc<str>,
+        item: Item,
+    },
     State(ConfigurationState),
 }
+
+/// A Service that is announced in one way; it may be in another one too.
+pub(super) type Item = (ObjectKey, Protocol);
 
 /// What could not be written, and has to be tried again.
 #[derive(Debug, Default)]
 pub(super) struct Failed {
-    pub(super) services: BTreeSet<ObjectKey>,
+    pub(super) items: BTreeSet<Item>,
     pub(super) state: bool,
 }
 
 #[derive(Debug, Default)]
 struct Results {
+    /// How many writes wait or are under way.
+    pending: AtomicUsize,
     lost: AtomicU64,
     failed: Mutex<Failed>,
 }
@@ -59,12 +72,13 @@ impl Queue {
                     let mut failed = outcome.failed.lock();
                     match write {
                         Write::Event(_) => {}
-                        Write::Announced { service, .. } | Write::Withdrawn { service, .. } => {
-                            failed.services.insert(service);
+                        Write::Announced { item, .. } | Write::Withdrawn { item, .. } => {
+                            failed.items.insert(item);
                         }
                         Write::State(_) => failed.state = true,
                     }
                 }
+                outcome.pending.fetch_sub(1, Ordering::Release);
             }
         });
         Self { writes, results }
@@ -73,8 +87,10 @@ impl Queue {
     /// Whether there was room for it.
     #[must_use]
     pub(super) fn push(&self, write: Write) -> bool {
+        self.results.pending.fetch_add(1, Ordering::Relaxed);
         let queued = self.writes.try_send(write).is_ok();
         if !queued {
+            self.results.pending.fetch_sub(1, Ordering::Relaxed);
             self.results.lost.fetch_add(1, Ordering::Relaxed);
         }
         queued
@@ -82,7 +98,7 @@ impl Queue {
 
     /// Whether everything was written or has failed.
     pub(super) fn is_idle(&self) -> bool {
-        self.writes.capacity() == self.writes.max_capacity()
+        self.results.pending.load(Ordering::Acquire) == 0
     }
 
     /// What has failed since the last time somebody asked.
@@ -99,10 +115,12 @@ impl Queue {
 fn perform(runtime: &Handle, writer: &Writer, node: &str, write: &Write) -> Result<(), WriteError> {
     match write {
         Write::Event(event) => writer.event(event),
-        Write::Announced { namespace, service, interfaces } => {
-            runtime.block_on(writer.l2_status(namespace, service, node, interfaces))
+        Write::Announced { namespace, item: (service, protocol), places } => {
+            runtime.block_on(writer.announcement(*protocol, namespace, service, node, places))
         }
-        Write::Withdrawn { namespace, service } => runtime.block_on(writer.remove_l2_status(namespace, service, node)),
+        Write::Withdrawn { namespace, item: (service, protocol) } => {
+            runtime.block_on(writer.remove_announcement(*protocol, namespace, service, node))
+        }
         Write::State(state) => runtime.block_on(writer.configuration_state(state)),
     }
 }

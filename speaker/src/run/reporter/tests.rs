@@ -5,7 +5,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
-use crate::plan::Announcement;
+use crate::plan::{Announcement, BgpPlan, Told as BgpTold, Wish};
 
 struct Desk {
     folder: TempDir,
@@ -159,4 +159,71 @@ async fn a_setting_of_the_kernel_is_told_once_and_stands_in_the_state_as_long_as
     desk.reporter.kernel(desk.now, vec![setting("eth1")]);
     let (reasons, _) = desk.end().await;
     assert_eq!(reasons, ["KernelSettings", "KernelSettings"]);
+}
+
+/// A plan that tells these peers of the Service.
+fn over_bgp(peers: &[&str]) -> NodePlan {
+    let told = BgpTold {
+        addresses: ["192.0.2.1".parse().unwrap()].into(),
+        peers: peers.iter().map(|peer| Arc::from(*peer)).collect(),
+    };
+    let services = [(ObjectKey::new("default", "web"), told)].into();
+    NodePlan { bgp: BgpPlan { services, ..BgpPlan::default() }, ..NodePlan::default() }
+}
+
+#[tokio::test]
+async fn over_bgp_a_status_of_the_node_names_the_peers() {
+    let mut desk = Desk::new();
+    let file = desk.folder.path().join("status/servicebgpstatuses/lb/bgp-default-web-node-a.yaml");
+    let mut tell = async |peers: &[&str]| {
+        desk.reporter.plan(desk.now, &over_bgp(peers), "lb", &[]);
+        while !desk.reporter.queue.is_idle() {
+            tokio::task::yield_now().await;
+        }
+        let text = fs::read_to_string(&file).ok()?;
+        Some(serde_yaml::from_str::<Value>(&text).unwrap()["status"].clone())
+    };
+    assert_eq!(tell(&[]).await, None, "nobody is told");
+    let status = |peers: &[&str]| {
+        Some(
+            serde_json::json!({ "node": "node-a", "serviceName": "web", "serviceNamespace": "default", "peers": peers }),
+        )
+    };
+    assert_eq!(tell(&["tor-a"]).await, status(&["tor-a"]));
+    assert_eq!(tell(&["tor-a", "tor-b"]).await, status(&["tor-a", "tor-b"]));
+    assert_eq!(tell(&[]).await, None);
+    let events = fs::read_to_string(desk.folder.path().join("status/events.jsonl")).unwrap();
+    assert_eq!(events.matches("nodeAssigned").count(), 1, "other peers are no news to the Service");
+    assert!(events.contains(r#"announcing from node \"node-a\" with protocol \"bgp\""#), "{events}");
+    assert_eq!(desk.end().await, (vec!["nodeAssigned".to_owned()], false));
+}
+
+#[tokio::test]
+async fn services_that_contradict_each_other_are_told_once_and_stand_in_the_state_as_long_as_they_do() {
+    let mut desk = Desk::new();
+    desk.reporter.problems(desk.now, &[], |_| true);
+    let wish =
+        |value, name: &str| Wish { value, advertisement: name.to_owned(), service: ObjectKey::new("default", name) };
+    let contradiction = Contradiction {
+        prefix: "192.0.2.1/32".parse().unwrap(),
+        conflict: ferrolb_config::Conflict::LocalPref,
+        used: wish(200, "high"),
+        overruled: wish(100, "low"),
+    };
+    let mut plan = over_bgp(&["tor"]);
+    let remarks = |desk: &Desk| desk.reporter.state.clone().unwrap().remarks;
+    plan.bgp.contradictions = vec![contradiction];
+    for _ in 0..2 {
+        desk.reporter.plan(desk.now, &plan, "lb", &[]);
+        desk.reporter.problems(desk.now, &[], |_| true);
+        assert_eq!(remarks(&desk).len(), 1);
+    }
+    let remark = remarks(&desk).remove(0);
+    assert_eq!(
+        (remark.object.to_string().as_str(), remark.field.as_str(), remark.value.as_str()),
+        ("BGPAdvertisement lb/low", "spec.localPref", "100")
+    );
+    desk.reporter.plan(desk.now, &over_bgp(&["tor"]), "lb", &[]);
+    assert!(remarks(&desk).is_empty());
+    assert_eq!(desk.end().await.0, ["conflictingAdvertisements", "nodeAssigned"]);
 }

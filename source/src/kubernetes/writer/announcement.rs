@@ -1,44 +1,49 @@
-//! `ServiceL2Status`: which node announces a Service. Its fields cannot be changed, so a new owner replaces the object.
+//! `ServiceL2Status` and `ServiceBGPStatus`: where a Service is announced. Node and Service cannot be changed, so a new owner
+//! by L2 replaces the object.
 
-use ferrolb_api::{labels, v1beta1};
+use ferrolb_api::labels;
+use ferrolb_api::v1beta1::{ServiceBGPStatus, ServiceL2Status};
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::{Failed, KubernetesWriter, exactly, within};
+use crate::announcement::Protocol;
 use crate::object::ObjectKey;
-use crate::writer::{WriteError, WriteErrorClass, l2_name};
+use crate::writer::{WriteError, WriteErrorClass};
 
 impl KubernetesWriter {
-    fn l2_statuses(&self, namespace: &str) -> Api<DynamicObject> {
-        let resource = ApiResource::erase::<v1beta1::ServiceL2Status>(&());
+    fn announcements(&self, protocol: Protocol, namespace: &str) -> Api<DynamicObject> {
+        let resource = match protocol {
+            Protocol::Layer2 => ApiResource::erase::<ServiceL2Status>(&()),
+            Protocol::Bgp => ApiResource::erase::<ServiceBGPStatus>(&()),
+        };
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
 
-    pub(crate) async fn write_l2(
+    pub(crate) async fn write_announcement(
         &self,
+        protocol: Protocol,
         namespace: &str,
         service: &ObjectKey,
         node: &str,
-        interfaces: &[String],
+        places: &[String],
     ) -> Result<(), WriteError> {
-        self.replace_l2(namespace, service, node, interfaces).await.map_err(|error| error.of(what(service)))
+        let replaced = self.replace_announcement(protocol, namespace, service, node, places).await;
+        replaced.map_err(|error| error.of(what(protocol, service)))
     }
 
-    async fn replace_l2(
+    async fn replace_announcement(
         &self,
+        protocol: Protocol,
         namespace: &str,
         service: &ObjectKey,
         node: &str,
-        interfaces: &[String],
+        places: &[String],
     ) -> Result<(), Failed> {
-        let api = self.l2_statuses(namespace);
-        let name = l2_name(service);
-        let mut status = json!({ "node": node, "serviceName": service.name, "serviceNamespace": service.namespace });
-        if let Some(map) = status.as_object_mut().filter(|_| !interfaces.is_empty()) {
-            let names = interfaces.iter().map(|name| json!({ "name": name })).collect();
-            map.insert("interfaces".to_owned(), Value::Array(names));
-        }
+        let api = self.announcements(protocol, namespace);
+        let name = protocol.object_name(service, node);
+        let status = protocol.status(service, node, places);
         let owner = self.owner().await?;
         if let Some(there) = within(api.get_opt(&name)).await? {
             let shown = there.data.get("status");
@@ -47,12 +52,12 @@ impl KubernetesWriter {
                 return Ok(());
             }
             // Its fields cannot be changed, and it has to go with the pod that announces.
-            if shown.is_some_and(|shown| shown != &status) || !owned {
+            if shown.is_some_and(|shown| !can_become(shown, &status)) || !owned {
                 gone(within(api.delete(&name, &exactly(there.metadata.uid))).await.map(drop))?;
             }
         }
         let object = json!({
-            "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
+            "apiVersion": "metallb.io/v1beta1", "kind": protocol.kind(),
             "metadata": {
                 "name": name, "namespace": namespace,
                 "labels": {
@@ -74,9 +79,15 @@ impl KubernetesWriter {
         within(api.patch_status(&name, &PatchParams::default(), &patch)).await.map(drop)
     }
 
-    pub(crate) async fn remove_l2(&self, namespace: &str, service: &ObjectKey, node: &str) -> Result<(), WriteError> {
-        let api = self.l2_statuses(namespace);
-        let name = l2_name(service);
+    pub(crate) async fn remove_announcement(
+        &self,
+        protocol: Protocol,
+        namespace: &str,
+        service: &ObjectKey,
+        node: &str,
+    ) -> Result<(), WriteError> {
+        let api = self.announcements(protocol, namespace);
+        let name = protocol.object_name(service, node);
         let remove = async {
             let Some(there) = within(api.get_opt(&name)).await? else { return Ok(()) };
             if there.data.pointer("/status/node").and_then(Value::as_str) == Some(node) {
@@ -84,12 +95,19 @@ impl KubernetesWriter {
             }
             Ok(())
         };
-        remove.await.map_err(|error: Failed| error.of(what(service)))
+        remove.await.map_err(|error: Failed| error.of(what(protocol, service)))
     }
 }
 
-fn what(service: &ObjectKey) -> String {
-    format!("the ServiceL2Status of {service}")
+/// Whether a patch leads from one status to the other: node and Service cannot be changed, peers can. Interfaces are
+/// replaced with the rest, as a patch would leave them where there are none any more.
+fn can_become(shown: &Value, wanted: &Value) -> bool {
+    let fixed = ["node", "serviceName", "serviceNamespace", "interfaces"];
+    fixed.iter().all(|field| shown.get(field) == wanted.get(field)) && wanted.get("peers").is_some()
+}
+
+fn what(protocol: Protocol, service: &ObjectKey) -> String {
+    format!("the {} of {service}", protocol.kind())
 }
 
 /// What was to go and is gone, or is another one by now, went well.

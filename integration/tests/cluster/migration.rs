@@ -28,6 +28,7 @@ frrk8s: {enabled: false}
 /// Of `helm get values`, what remains when the images are taken out.
 const FERROLB: &str = "\
 image: {pullPolicy: Never}
+speaker: {priorityClassName: ''}
 frrk8s: {enabled: false}
 ";
 const RESOURCES: &str = "\
@@ -131,6 +132,9 @@ fn prepare(stage: &Stage) {
     helm(&stage.cluster, &["install", "ferrolb", CHART], FERROLB);
     let rollout = ["rollout", "status", "deployment/ferrolb-controller", "--namespace", NAMESPACE, "--timeout=3m"];
     stage.cluster.kubectl(&rollout).unwrap();
+    // With the priority that they have otherwise they would push MetalLB's out of the nodes.
+    let speakers = stage.cluster.get(&["daemonset", "ferrolb-speaker", "--namespace", NAMESPACE]).unwrap();
+    assert_eq!(speakers["status"]["numberReady"], 0, "they wait for MetalLB's");
 }
 
 impl Before {

@@ -29,16 +29,17 @@ test: setup tools kubernetes lint ## Every test that can run here: fmt, clippy, 
 	$(CARGO) test --locked --no-default-features -p ferrolb-gossip -p ferrolb-l2 -p ferrolb-bgp -p ferrolb-bfd -p ferrolb-fib
 	@$(MAKE) --no-print-directory fuzz
 
-fuzz: ## What comes from the network, mutated at random for a minute each (FUZZ_SECONDS): gossip, then ARP and NDP, then BGP
+fuzz: ## What comes from the network, mutated at random for a minute each (FUZZ_SECONDS): gossip, ARP and NDP, BGP, BFD
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-gossip --lib -- fuzz --nocapture
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-l2 --test fuzz -- --nocapture
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-bgp --test fuzz -- --nocapture
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(CARGO) test --locked --quiet -p ferrolb-bfd --test fuzz -- --nocapture
 
 kubernetes: ## Get Kubernetes' programs, etcd, helm and MetalLB for the tests (built once per user, about thirteen minutes)
 	@(for what in "" cluster helm metallb; do integration/kubernetes/get.sh $$what || exit; done) >/dev/null || { code=$$?; \
 	  [ $$code = 3 ] || exit $$code; echo "kubernetes: the tests that need an API server, a cluster or Helm will be skipped" >&2; }
 
-bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, BGP's routes, the allocator, an API server, a cluster
+bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside it), ARP and NDP, gossip, BGP's routes, BFD beside FRR, the allocator, an API server, a cluster
 	@integration/setup.sh keepalived bgp
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench
@@ -47,6 +48,7 @@ bench: setup kubernetes ## Figures: gaps and moves in the lab (keepalived beside
 	$(CARGO) run --release --locked --quiet -p ferrolb-bgp --example codec
 	$(CARGO) run --release --locked --quiet -p ferrolb-gossip --example cost
 	$(CARGO) run --release --locked --quiet -p ferrolb-gossip --example junk
+	$(CARGO) run --release --locked --quiet -p ferrolb-bfd --example detect
 	$(CARGO) run --release --locked --quiet -p ferrolb-bgp --example rib
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- apibench
 	@integration/setup.sh cluster
@@ -60,6 +62,8 @@ soak: setup kubernetes ## The long runs: 100,000 seeds of the simulation, 200 cr
 	CASES=$${CASES:-100000} $(CARGO) test --release --locked -p ferrolb-bgp --lib -- rib::tests::properties rib::tests::learning --nocapture
 	FUZZ_ITERATIONS=$${ITERATIONS:-100000000} $(CARGO) test --release --locked -p ferrolb-l2 --test fuzz -- --nocapture
 	FUZZ_ITERATIONS=$${ITERATIONS:-100000000} $(CARGO) test --release --locked -p ferrolb-bgp --test fuzz -- --nocapture
+	FUZZ_ITERATIONS=$${ITERATIONS:-100000000} $(CARGO) test --release --locked -p ferrolb-bfd --test fuzz -- --nocapture
+	SEEDS=$${SEEDS:-100000} $(CARGO) test --release --locked -p ferrolb-bfd --lib -- session::simulation --nocapture
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- bench --parts crashes --crashes 200
 	$(CARGO) run --release --locked --quiet -p ferrolb-integration --bin lab -- chaos --faults 1000 --family dual

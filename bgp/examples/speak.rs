@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Commands, one a line: `announce` (all prefixes of the file), `withdraw` (all), `count N` (the first N), `status`, `quit`. It
-//! begins with all announced. With `--commands` they come from a pipe, which is opened again when its writer closes it.
+//! begins with all announced. `RUST_LOG=debug` shows every message but UPDATEs. With `--commands` they come from a pipe, which is opened again when its writer closes it.
 #![expect(clippy::print_stdout, reason = "what a person asked for goes to standard output")]
 
 use std::collections::BTreeMap;
@@ -93,6 +93,8 @@ impl Options {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let log = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+    log.with_writer(std::io::stderr).init();
     let options = Options::parse()?;
     let handle = driver::spawn(driver::Config { listen_port: options.listen, ..driver::Config::default() })?;
     handle.set(options.peers(), options.routes(usize::MAX));

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod ask;
+pub mod bgp;
 pub mod bundle;
 pub mod completions;
 pub mod convert;

@@ -9,9 +9,10 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use ferrolb_cli::access::{Access, Asked, Place, Whom};
+use ferrolb_cli::bgp::BgpCommand;
 use ferrolb_cli::{
-    Failure, Format, Output, OutputParser, Printer, ask, bundle, completions, convert, layer2, migrate, offline, pools,
-    remote, replay,
+    Failure, Format, Output, OutputParser, Printer, ask, bgp, bundle, completions, convert, layer2, migrate, offline,
+    pools, remote, replay,
 };
 use ferrolb_speaker::admin::DEFAULT_PATH;
 use ferrolb_speaker::plan::Options;
@@ -42,6 +43,13 @@ enum Command {
     Members(Asked),
     /// What is announced by ARP and NDP, and who else claims it.
     L2(Asked),
+    /// BGP: sessions with routers, and the routes that they have been told.
+    Bgp {
+        #[command(subcommand)]
+        command: BgpCommand,
+        #[command(flatten)]
+        asked: Asked,
+    },
     /// Where a service is announced, by whom, and why (not).
     Explain {
         /// The service.
@@ -190,6 +198,10 @@ fn dispatch(command: Command, namespace: Option<String>, place: &Place, printer:
         Command::L2(asked) => match asked.whom(place) {
             Whom::Here => layer2::l2(&place.socket, printer),
             Whom::Cluster => remote::l2(&asked, place, printer),
+        },
+        Command::Bgp { command, asked } => match asked.whom(place) {
+            Whom::Here => bgp::bgp(&place.socket, &command, printer),
+            Whom::Cluster => remote::bgp(&asked, place, &command, printer),
         },
         Command::Explain { service, asked } => match asked.whom(place) {
             Whom::Here => ask::explain(&place.socket, &service, printer),

@@ -43,6 +43,15 @@ pub enum Question {
     Members,
     /// [`Layer2`].
     Layer2,
+    /// [`Bgp`].
+    Bgp,
+    /// A list of [`BgpRoute`]: what a BGP peer has been told, or tells.
+    BgpRoutes {
+        /// Its name, as in the configuration.
+        peer: String,
+        /// Which way.
+        direction: Direction,
+    },
     /// [`Explanation`](crate::plan::Explanation) of a Service.
     Explain {
         /// `namespace/name`.
@@ -106,6 +115,152 @@ pub struct Member {
     pub draining: bool,
     /// Whether it was declared down again and again lately.
     pub flapping: bool,
+}
+
+/// Which way routes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    /// To the peer: Adj-RIB-Out.
+    Advertised,
+    /// From the peer: Adj-RIB-In.
+    Received,
+}
+
+/// BGP and BFD of this node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bgp {
+    /// This node.
+    pub node: String,
+    /// Every peer that this node has a session with, or should.
+    pub peers: Vec<BgpPeer>,
+    /// Sockets that listen, and what is wrong with those that do not.
+    pub listeners: Vec<BgpListener>,
+    /// Connections from addresses that are no peer's.
+    pub unknown_sources: u64,
+}
+
+/// A peer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BgpPeer {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `ADDRESS:PORT`, or `INTERFACE:PORT` of an unnumbered one.
+    pub remote: String,
+    /// The AS that it is in: as it says, else as configured.
+    pub asn: Option<u32>,
+    /// The AS that it sees.
+    pub local_asn: u32,
+    /// Idle, Connect, Active, OpenSent, OpenConfirm or Established.
+    pub state: String,
+    /// Since when, RFC 3339.
+    pub since: Option<String>,
+    /// How often it was established.
+    pub established: u64,
+    /// What went wrong last; it stays when the session is up again.
+    pub last_error: Option<String>,
+    /// When that was, RFC 3339.
+    pub last_error_at: Option<String>,
+    /// What keeps it from being tried at present.
+    pub problem: Option<String>,
+    /// What was agreed on, while it is up.
+    pub session: Option<BgpSession>,
+    /// By family.
+    pub families: Vec<BgpFamily>,
+    /// Messages of all kinds since the speaker was started, sent and received.
+    pub messages: (u64, u64),
+    /// The BFD session that watches it.
+    pub bfd: Option<BfdSession>,
+}
+
+/// What was agreed on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BgpSession {
+    /// Our end.
+    pub local: String,
+    /// The peer's end.
+    pub remote: String,
+    /// Our BGP Identifier.
+    pub router_id: String,
+    /// The peer's.
+    pub peer_router_id: String,
+    /// The peer's name as it says.
+    pub host: Option<String>,
+    /// Seconds; 0: none.
+    pub hold_time: u64,
+    /// What both can do, in the usual words.
+    pub capabilities: Vec<String>,
+}
+
+/// One family of routes in a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BgpFamily {
+    /// `ipv4` or `ipv6`.
+    pub family: String,
+    /// Prefixes that the peer shall be told.
+    pub desired: usize,
+    /// Prefixes that it has been told.
+    pub sent: usize,
+    /// Prefixes that it tells.
+    pub received: usize,
+    /// Why it is not told what it shall be told.
+    pub unsent: Option<String>,
+}
+
+/// A BFD session.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BfdSession {
+    /// Up, Down, Init or AdminDown.
+    pub state: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Why it is not up, or was not last time.
+    pub cause: Option<String>,
+    /// Milliseconds after which a silent peer is gone; `None` while it is not heard.
+    pub detection_ms: Option<u64>,
+    /// What keeps it from sending or receiving.
+    pub problem: Option<String>,
+}
+
+/// A socket that listens for peers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BgpListener {
+    /// Its port.
+    pub port: u16,
+    /// The device that it is bound to.
+    pub device: Option<String>,
+    /// Why it could not be opened; it is tried again.
+    pub error: Option<String>,
+}
+
+/// A route that a peer has been told, or tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BgpRoute {
+    /// The prefix.
+    pub prefix: String,
+    /// Path identifier (RFC 7911); 0 without.
+    pub path_id: u32,
+    /// Where packets go.
+    pub next_hop: String,
+    /// The ASes, the last first.
+    pub as_path: String,
+    /// `igp`, `egp` or `incomplete`.
+    pub origin: String,
+    /// LOCAL_PREF; within an AS.
+    pub local_pref: Option<u32>,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// Standard, extended and large communities.
+    pub communities: Vec<String>,
+    /// What else there is to say: `best`, `stale`, or why it is not taken.
+    pub remarks: Vec<String>,
 }
 
 /// What is announced here by ARP and NDP.

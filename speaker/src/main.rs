@@ -47,6 +47,7 @@ fn code(error: &RunError) -> u8 {
         | RunError::Record(_)
         | RunError::Metrics(_)
         | RunError::Runtime(_)
+        | RunError::Bgp(_)
         | RunError::Ended(_) => 1,
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Running {
     pub(super) channel: Channel,
     pub(super) session: Session,
     pub(super) problem: Option<Arc<Problem>>,
+    /// Whether the problem is that nothing can be received.
+    deaf: bool,
     /// It is to go once its end has been told.
     pub(super) leaving: bool,
     parameters: Parameters,
@@ -48,6 +50,7 @@ impl Running {
             channel,
             session,
             problem: None,
+            deaf: false,
             leaving: false,
             parameters,
             interface: None,
@@ -91,10 +94,19 @@ impl Running {
 
     /// Does what the session says. Tells whether anything changed that others want to know.
     pub(super) fn act(&mut self, around: &mut Surroundings<'_>) -> bool {
-        let mut changed = false;
+        // Told without waiting for a packet to send: a passive session has none.
+        let was_deaf = std::mem::replace(&mut self.deaf, around.deaf.is_some());
+        let mut changed = match around.deaf {
+            Some(problem) => self.report(Some(Arc::clone(problem)), around.journal),
+            None => was_deaf && self.report(None, around.journal),
+        };
         while let Some(output) = self.session.poll() {
             match output {
-                Output::Send(packet) => changed |= self.send(&packet, around),
+                Output::Send(_) if self.deaf => {}
+                Output::Send(packet) => {
+                    let problem = self.send(&packet, around).err().map(Arc::new);
+                    changed |= self.report(problem, around.journal);
+                }
                 Output::Changed { from, .. } => {
                     changed = true;
                     let (peer, status) = (Arc::clone(&self.peer), Box::new(self.session.status()));
@@ -105,24 +117,21 @@ impl Running {
         changed
     }
 
-    fn send(&mut self, packet: &[u8; LEN], around: &mut Surroundings<'_>) -> bool {
-        let problem = match around.deaf {
-            Some(problem) => Some(Arc::clone(problem)),
-            None => self.try_send(packet, around).err().map(Arc::new),
-        };
+    /// Takes down what is wrong now. Tells whether that is news.
+    fn report(&mut self, problem: Option<Arc<Problem>>, journal: &mut Journal) -> bool {
         match (&self.problem, &problem) {
             (None, None) => return false,
-            (Some(old), Some(new)) if old.same_as(new) => return false,
+            (Some(old), Some(new)) if Arc::ptr_eq(old, new) || old.same_as(new) => return false,
             (_, Some(new)) => {
-                around.journal.note(Entry::Problem { peer: Arc::clone(&self.peer), problem: Arc::clone(new) });
+                journal.note(Entry::Problem { peer: Arc::clone(&self.peer), problem: Arc::clone(new) });
             }
-            (Some(_), None) => around.journal.note(Entry::Solved { peer: Arc::clone(&self.peer) }),
+            (Some(_), None) => journal.note(Entry::Solved { peer: Arc::clone(&self.peer) }),
         }
         self.problem = problem;
         true
     }
 
-    fn try_send(&mut self, packet: &[u8; LEN], around: &Surroundings<'_>) -> Result<(), Problem> {
+    fn send(&mut self, packet: &[u8; LEN], around: &Surroundings<'_>) -> Result<(), Problem> {
         if self.sender.is_none() {
             self.check()?;
             let start = self.session.discriminator();

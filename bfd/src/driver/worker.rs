@@ -1,5 +1,8 @@
 //! The loop: look at the clock, read everything, do what is due, publish what came of it, wait.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;

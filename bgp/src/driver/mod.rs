@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::config::{Bfd, Config, PeerConfig};
 pub use self::handle::{Handle, OrderError};
 pub use self::record::{Direction, Recorded};
-pub use self::status::{ListenerStatus, NeighborStatus, Octets, PeerStatus, Problem, Status};
+pub use self::status::{ListenerStatus, Malformed, NeighborStatus, Octets, PeerStatus, Problem, Status};
 pub use self::transport::{PORT, Password, PasswordLength, Remote, Transport, Ttl};
 
 use self::config::Desired;

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::status::{Octets, PeerStatus, Problem};
+use super::status::{Malformed, Octets, PeerStatus, Problem};
 use super::transport::Remote;
 use crate::rib::{self, Best, PeerId, PeerName, Rib};
 use crate::session;
@@ -39,6 +39,7 @@ pub(super) struct Told {
     pub(super) remote: Remote,
     pub(super) session: session::Summary,
     pub(super) octets: Octets,
+    pub(super) malformed: Malformed,
     pub(super) problem: Option<Problem>,
 }
 
@@ -53,7 +54,13 @@ impl Shared {
     pub(super) fn add(&self, name: &PeerName, policy: rib::Policy, remote: Remote) -> (PeerId, Arc<Notify>) {
         let id = self.rib.lock().add(name.clone(), policy);
         let wake = Arc::new(Notify::new());
-        let told = Told { remote, session: session::Summary::default(), octets: Octets::default(), problem: None };
+        let told = Told {
+            remote,
+            session: session::Summary::default(),
+            octets: Octets::default(),
+            malformed: Malformed::default(),
+            problem: None,
+        };
         let entry = Entry { name: name.clone(), told, wake: Arc::clone(&wake), deleted: false };
         self.directory.lock().insert(id, entry);
         self.changed.notify_one();
@@ -147,8 +154,8 @@ impl Shared {
         };
         let rib = self.rib.lock();
         let status = |(id, name, told): (PeerId, PeerName, Told)| {
-            let Told { remote, session, octets, problem } = told;
-            (name, PeerStatus { remote, session, routes: rib.summary(id), octets, problem })
+            let Told { remote, session, octets, malformed, problem } = told;
+            (name, PeerStatus { remote, session, routes: rib.summary(id), octets, malformed, problem })
         };
         told.into_iter().map(status).collect()
     }

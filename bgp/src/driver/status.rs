@@ -37,6 +37,8 @@ pub struct PeerStatus {
     pub routes: rib::Summary,
     /// Octets that its connections took and gave so far.
     pub octets: Octets,
+    /// Malformed attributes in its UPDATEs.
+    pub malformed: Malformed,
     /// Why nothing can be done for it at present, if so.
     pub problem: Option<Problem>,
 }
@@ -48,6 +50,16 @@ pub struct Octets {
     pub sent: u64,
     /// Read.
     pub received: u64,
+}
+
+/// Malformed attributes by what became of them (RFC 7606), since the peer is configured. Those that end a session are seen in its
+/// last error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Malformed {
+    /// The routes of their UPDATE counted as withdrawn.
+    pub withdrawn: u64,
+    /// The attribute alone was left out.
+    pub discarded: u64,
 }
 
 /// What keeps a peer from being tried.

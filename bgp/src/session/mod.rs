@@ -31,6 +31,8 @@ mod input;
 mod negotiate;
 mod notify;
 mod open;
+#[cfg(test)]
+mod order_tests;
 mod output;
 mod peer;
 mod refresh;

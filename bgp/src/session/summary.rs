@@ -35,7 +35,7 @@ pub struct Summary {
     pub since: Option<Instant>,
     /// How often it was established.
     pub established: u64,
-    /// How often in a row it failed; 0 when it was up long enough.
+    /// How often in a row it failed; a session of a minute or more that ends counts as the first.
     pub failures: u32,
     /// When it dials next, if it waits.
     pub next_attempt: Option<Instant>,

@@ -9,6 +9,7 @@ use rand::RngExt as _;
 use crate::estate::Fault;
 use crate::link::Life;
 use crate::node::Process;
+use crate::table::Table;
 use crate::world::{Event, World};
 
 impl World {
@@ -22,7 +23,8 @@ impl World {
         let restarted = generation > 0;
         self.nodes[node].powered = true;
         self.nodes[node].generation += 1;
-        self.nodes[node].process = Some(Process::new(config, seed, restarted, self.now));
+        let table = Table::new(&mut self.random);
+        self.nodes[node].process = Some(Process::new(config, seed, restarted, self.now, table));
         self.input(node, Input::Start);
     }
 
@@ -67,7 +69,7 @@ impl World {
             Fault::Refresh(node, family) => self.input(node, Input::Refresh { family }),
             Fault::Routes(node) => {
                 if let Some(process) = &mut self.nodes[node].process {
-                    process.table.touch();
+                    process.table.change(&mut self.random);
                 }
                 self.act(node);
             }

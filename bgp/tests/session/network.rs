@@ -75,6 +75,7 @@ impl World {
                 self.links[link].ends[to].read.put(data);
                 self.read(link, to);
                 self.write(link, from);
+                self.act(from);
             }
             (Segment::Data(_), Life::Closed | Life::Gone) => self.answer_with_reset(link, from),
             (Segment::Fin, Life::Open | Life::Opening) => {

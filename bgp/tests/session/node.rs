@@ -36,10 +36,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(config: Arc<Config>, seed: u64, restarted: bool, now: Instant) -> Self {
+    pub(crate) fn new(config: Arc<Config>, seed: u64, restarted: bool, now: Instant, table: Table) -> Self {
         Self {
             peer: Peer::new(config, seed, restarted).unwrap(),
-            table: Table::default(),
+            table,
             links: BTreeMap::new(),
             up: None,
             state: State::Idle,
@@ -60,11 +60,17 @@ impl Process {
         self.peer.summary().counters
     }
 
+    /// When something is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.peer.next_deadline().into_iter().chain(self.table.rib.next_deadline()).min()
+    }
+
     /// A deadline has come: it must not come again and again.
     pub(crate) fn due(&mut self, now: Instant) {
         self.spins = if self.spins.0 == now { (now, self.spins.1 + 1) } else { (now, 0) };
         assert!(self.spins.1 < 10, "time does not go on: {:?}", self.peer);
         self.peer.handle_deadline(now);
-        assert!(self.peer.next_deadline().is_none_or(|at| at > now), "a deadline is in the past: {:?}", self.peer);
+        self.table.rib.handle_deadline(now);
+        assert!(self.next_deadline().is_none_or(|at| at > now), "a deadline is in the past: {:?}", self.peer);
     }
 }

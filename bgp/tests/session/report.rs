@@ -14,6 +14,7 @@ pub(crate) struct Report {
     pub(crate) kept: u64,
     pub(crate) hard_resets: u64,
     pub(crate) messages: u64,
+    pub(crate) routes: u64,
     pub(crate) updates: u64,
     pub(crate) steps: u64,
     pub(crate) slowest: Duration,
@@ -24,8 +25,9 @@ pub(crate) struct Report {
 impl Report {
     /// Everything that is meant to happen did.
     pub(crate) fn has_everything(&self) -> bool {
-        let Self { sessions, collisions, hold_timers, replaced, kept, hard_resets, messages, updates, .. } = self;
-        [sessions, collisions, hold_timers, replaced, kept, hard_resets, messages, updates]
+        let Self { sessions, collisions, hold_timers, replaced, kept, hard_resets, messages, updates, routes, .. } =
+            self;
+        [sessions, collisions, hold_timers, replaced, kept, hard_resets, messages, updates, routes]
             .into_iter()
             .all(|count| *count > 0)
     }
@@ -41,6 +43,7 @@ impl Sum for Report {
             kept: a.kept + b.kept,
             hard_resets: a.hard_resets + b.hard_resets,
             messages: a.messages + b.messages,
+            routes: a.routes + b.routes,
             updates: a.updates + b.updates,
             steps: a.steps + b.steps,
             slowest: a.slowest.max(b.slowest),
@@ -54,10 +57,11 @@ impl fmt::Display for Report {
         write!(
             f,
             "{sessions} sessions of both sides, {collisions} collisions, {hold_timers} hold timers, {replaced} replaced after a restart, {kept} ends that kept routes, {hard_resets} hard resets, {} messages and \
-             {} updates in {} steps; slowest recovery {:.1} s",
+             {} updates in {} steps, {} routes at rest; slowest recovery {:.1} s",
             self.messages,
             self.updates,
             self.steps,
+            self.routes,
             self.slowest.as_secs_f64()
         )
     }

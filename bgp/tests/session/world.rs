@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ferrolb_bgp::rib::Keep;
-use ferrolb_bgp::session::{DownReason, Input, Mode, Output, Refresh, State};
+use ferrolb_bgp::session::{DownReason, Input, Mode, Output, State};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -117,8 +117,12 @@ impl World {
             self.session().unwrap_or_else(|| panic!("no session {RECOVERY:?} after the last fault: {}", self.text()));
         self.until(self.now + REST);
         assert_eq!(self.session(), Some(since), "the session did not last: {}", self.text());
-        for node in &self.nodes {
-            assert!(node.process.as_ref().unwrap().table.is_complete(), "{}", self.text());
+        for node in 0..2 {
+            let table = |node: usize| &self.nodes[node].process.as_ref().unwrap().table;
+            assert!(table(node).is_told(), "not everything was told: {}", self.text());
+            let (told, heard) = (table(node).advertised(), table(1 - node).received());
+            assert_eq!(told, heard, "what {node} has told is not what the other holds: {}", self.text());
+            self.report.routes += u64::try_from(told.len()).unwrap();
         }
         self.report.slowest = since.saturating_duration_since(healed);
         self.count();
@@ -163,7 +167,7 @@ impl World {
     fn until(&mut self, end: Instant) {
         loop {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
-            let deadline = |node: usize| Some((self.nodes[node].process.as_ref()?.peer.next_deadline()?, node));
+            let deadline = |node: usize| Some((self.nodes[node].process.as_ref()?.next_deadline()?, node));
             let due = [deadline(0), deadline(1)].into_iter().flatten().min();
             let next = event.into_iter().chain(due.map(|(at, _)| at)).min();
             let Some(at) = next.filter(|at| *at <= end) else { break };
@@ -236,8 +240,7 @@ impl World {
         assert_eq!(process.up.as_ref().map(|up| up.0), process.peer.established().map(|up| up.0));
         if let Some((connection, ..)) = process.up {
             let link = process.links[&connection];
-            process.table.pull(&mut self.links[link].ends[node].unsent);
-            self.write(link, node);
+            self.fill(link, node);
         }
     }
 
@@ -262,13 +265,13 @@ impl World {
             Output::Established { connection, session } => {
                 assert!(process.up.is_none(), "a second session");
                 assert_eq!(process.state, State::OpenConfirm);
-                process.table.established(&session);
+                process.table.established(now, &session);
                 process.up = Some((connection, session, now));
                 self.report.sessions += 1;
             }
             Output::Down { connection, reason, keep } => {
                 assert_eq!(process.up.take().map(|up| up.0), Some(connection), "what was not up is down");
-                process.table.down();
+                process.table.down(now, keep);
                 let report = &mut self.report;
                 report.kept += u64::from(keep.iter().any(|(_, keep)| *keep != Keep::Drop));
                 report.hold_timers += u64::from(reason == DownReason::HoldTimer);
@@ -278,9 +281,7 @@ impl World {
             }
             Output::Refresh { family, refresh } => {
                 assert!(process.up.is_some());
-                if refresh == Refresh::Asked {
-                    process.table.refresh(family);
-                }
+                process.table.refresh(now, family, refresh);
             }
             Output::State { from, to } => {
                 assert_eq!(process.state, from);
@@ -288,6 +289,19 @@ impl World {
                 process.state = to;
             }
             Output::Log(_) => {}
+        }
+    }
+
+    /// Tells routes as long as the kernel takes them.
+    fn fill(&mut self, link: usize, node: usize) {
+        loop {
+            self.write(link, node);
+            let unsent = &mut self.links[link].ends[node].unsent;
+            let Some(process) = self.nodes[node].process.as_mut().filter(|_| unsent.is_empty()) else { return };
+            process.table.pull(unsent);
+            if unsent.is_empty() {
+                return;
+            }
         }
     }
 

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Told, answers, ask_all, print, silent};
+use super::{Told, answers, ask_all, print, silent, with_nodes};
 use crate::access::{Asked, Place};
 use crate::ask::{INTERFACE_HEADINGS, flag, interface_cells, list};
 use crate::layer2::{ADDRESS_HEADINGS, CONDITION_HEADINGS, STRANGER_HEADINGS, address, condition, stranger};
-use crate::output::{Failure, Printer, table};
+use crate::output::{Failure, Printer};
 
 /// What every speaker announces by ARP and NDP.
 ///
@@ -49,11 +49,6 @@ fn rows(told: &[Told], field: &str, cells: impl Fn(&Value) -> Vec<String>) -> Ve
         .flat_map(|(node, answer)| list(answer, field).iter().map(move |value| (node, value)))
         .map(|(node, value)| row(node, value))
         .collect()
-}
-
-fn with_nodes(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let headings: Vec<&str> = std::iter::once("NODE").chain(headings.iter().copied()).collect();
-    table(&headings, rows)
 }
 
 #[cfg(test)]

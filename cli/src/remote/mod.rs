@@ -2,6 +2,7 @@
 //!
 //! A node that cannot be asked costs its row, never the others': every question has a deadline.
 
+mod bgp;
 mod exec;
 mod explain;
 mod layer2;
@@ -11,6 +12,7 @@ mod status;
 
 use std::time::Duration;
 
+pub use bgp::bgp;
 pub(crate) use exec::{NoAnswer, ask};
 pub use explain::explain;
 use futures::StreamExt;
@@ -99,6 +101,12 @@ pub(crate) async fn ask_each(
 /// Those who answered.
 fn answers(told: &[Told]) -> impl Iterator<Item = (&str, &Value)> {
     told.iter().filter_map(|told| Some((told.name(), told.answer.as_ref().ok()?)))
+}
+
+/// A table of rows that begin with their node.
+fn with_nodes(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let headings: Vec<&str> = std::iter::once("NODE").chain(headings.iter().copied()).collect();
+    table(&headings, rows)
 }
 
 /// Those who did not, as a table; empty where all did.

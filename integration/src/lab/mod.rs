@@ -7,6 +7,7 @@ mod faults;
 mod hold;
 mod observe;
 mod probe;
+mod routes;
 
 use std::net::IpAddr;
 use std::process::{Command, Output};

@@ -2,7 +2,7 @@
 //!
 //! A router is in an AS of its own ([`router_asn`]), the nodes in [`NODES_ASN`]. It takes what the nodes announce inside
 //! the routed pool, puts it into the kernel with all next hops side by side (ECMP), and hears by BFD when a node is gone.
-//! It opens no session and knows no node by name: whoever is on the LAN and says [`NODES_ASN`] is one.
+//! It opens no session itself.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -129,13 +129,15 @@ fn frr_configuration(host: &Host, layout: &Layout) -> String {
          \x20bgp bestpath as-path multipath-relax\n\
          \x20neighbor nodes peer-group\n\
          \x20neighbor nodes remote-as {NODES_ASN}\n\
+         \x20neighbor nodes passive\n\
          \x20neighbor nodes bfd\n\
          \x20neighbor nodes bfd profile nodes\n",
         asn = router_asn(&host.name),
         id = router_id(host),
     );
-    for lan in layout.lans() {
-        writeln!(text, " bgp listen range {lan} peer-group nodes").ok();
+    // FRR 8.4 has no BFD for neighbours that it only listens for (`bgp listen range`).
+    for address in layout.nodes().flat_map(|node| &node.addresses) {
+        writeln!(text, " neighbor {address} peer-group nodes").ok();
     }
     for prefix in layout.routed() {
         let family = family(prefix);

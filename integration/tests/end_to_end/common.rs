@@ -80,7 +80,7 @@ pub(crate) fn target(vip: IpAddr) -> SocketAddr {
 /// The client gets an answer.
 pub(crate) fn client_is_served(lab: &Lab, vip: IpAddr) {
     lab.wait_for("the client is served", |lab| {
-        let url = format!("http://{vip}");
+        let url = format!("http://{}", target(vip));
         let output = lab.exec("client", &["curl", "--no-progress-meter", "--max-time", "2", &url]).unwrap();
         output.stdout.starts_with(b"node-").then_some(())
     })

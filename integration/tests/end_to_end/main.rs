@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bgp;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod controller;

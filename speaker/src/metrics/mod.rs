@@ -2,14 +2,19 @@
 //! `ferrolb_`.
 
 mod addresses;
+mod bgp;
 
 use std::sync::Arc;
 
+use ferrolb_bfd::driver::Observed as Watched;
+use ferrolb_bgp::driver::{PeerConfig, Status};
+use ferrolb_bgp::rib::PeerName;
 use ferrolb_gossip::{Counters, View};
 use ferrolb_l2::driver::Observed;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use self::addresses::Addresses;
+use self::bgp::Sessions;
 use crate::plan::NodePlan;
 
 /// What `/metrics` shows of the speaker.
@@ -22,6 +27,7 @@ pub struct Metrics {
     config_loaded: IntGauge,
     config_stale: IntGauge,
     addresses: Addresses,
+    sessions: Sessions,
     members: IntGauge,
     owned: IntGauge,
     moves: IntCounter,
@@ -61,12 +67,15 @@ impl Metrics {
         };
         let addresses = Addresses::default();
         registry.register(Box::new(addresses.collector()?))?;
+        let sessions = Sessions::default();
+        registry.register(Box::new(sessions.collector()?))?;
         Ok(Self {
             updates: counter("metallb_k8s_client_updates_total", "States of the source that were worked on")?,
             update_errors: counter("metallb_k8s_client_update_errors_total", "Writes that failed")?,
             config_loaded: gauge("metallb_k8s_client_config_loaded_bool", "1 if a configuration is in force")?,
             config_stale: gauge("metallb_k8s_client_config_stale_bool", "1 if the newest one was refused")?,
             addresses,
+            sessions,
             members: gauge("ferrolb_members", "Living members, this node included")?,
             owned: gauge("ferrolb_l2_addresses_owned", "Addresses announced by ARP or NDP from here")?,
             moves: counter("ferrolb_l2_takeovers_total", "Addresses that this node began to announce")?,
@@ -93,6 +102,17 @@ impl Metrics {
         self.config_stale.set(i64::from(config_stale));
         self.moves.inc_by(u64::try_from(self.addresses.plan(node, plan)).unwrap_or_default());
         self.owned.set(i64::try_from(plan.l2.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Shows the sessions with BGP peers, and those of BFD that watch them.
+    pub fn bgp(
+        &self,
+        peers: &[PeerConfig],
+        latest: (Option<Arc<Status>>, Option<Arc<Watched>>),
+        label: impl Fn(&PeerConfig) -> String,
+        watching: impl Fn(&PeerName) -> Option<ferrolb_bfd::driver::Peer>,
+    ) {
+        self.sessions.set(peers, latest, label, watching);
     }
 
     /// Shows who is alive.

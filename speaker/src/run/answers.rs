@@ -16,6 +16,11 @@ impl Speaker {
             Question::Status => serde_json::to_value(self.status()),
             Question::Members => serde_json::to_value(self.members()),
             Question::Layer2 => serde_json::to_value(self.layer2()),
+            Question::Bgp => serde_json::to_value(self.parts.bgp.story()),
+            Question::BgpRoutes { peer, direction } => match self.parts.bgp.routes(peer, *direction) {
+                Some(routes) => serde_json::to_value(routes),
+                None => return Answer::Error(format!("this node has no BGP peer {peer:?}")),
+            },
             Question::Explain { service } => {
                 let Some((namespace, name)) = service.split_once('/') else {
                     return Answer::Error(format!("{service:?}: write NAMESPACE/NAME"));

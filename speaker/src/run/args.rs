@@ -170,6 +170,9 @@ pub enum RunError {
     /// The kernel grants no threads.
     #[error(transparent)]
     Runtime(#[from] ferrolb_daemon::RuntimeError),
+    /// The kernel grants no thread for BGP.
+    #[error(transparent)]
+    Bgp(ferrolb_bgp::driver::SpawnError),
     /// A part that everything depends on has ended by itself: a bug. Another start is the remedy.
     #[error("{0} has ended unexpectedly")]
     Ended(&'static str),

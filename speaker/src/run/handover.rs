@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::bgp::Bgp;
 use super::speaker::{Parts, Speaker};
 use super::{interfaces, now};
 use crate::plan::Announcement;
@@ -33,8 +34,15 @@ impl Speaker {
                 tracing::warn!("asked to stop again; what is not handed over is given up");
                 false
             }
-            () = self.leave() => true,
+            () = self.leave_everything() => true,
         }
+    }
+
+    /// Both ways of announcing are left side by side.
+    async fn leave_everything(&mut self) {
+        let mut bgp =
+            std::mem::replace(&mut self.parts.bgp, Bgp::new(&self.parts.args.node_name, &self.parts.args.admin_socket));
+        tokio::join!(bgp.end(), self.leave());
     }
 
     async fn leave(&mut self) {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod args;
+mod bgp;
 mod confirmation;
 mod exclusion;
 mod gateways;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use args::{RunError, SpeakerArgs};
+use bgp::Bgp;
 use exclusion::Exclusion;
 pub use exclusion::ExclusionError;
 use ferrolb_daemon::{Access, Readiness};
@@ -82,6 +84,7 @@ pub async fn run(args: &SpeakerArgs, tasks: &TaskTracker, shutdown: Cancellation
     let follow = || health::follow(&args.node_name, gossip.view.clone(), source.writer.clone(), tasks, &shutdown);
     let deaths = args.fail_endpoints.then(follow);
     let mut speaker = Speaker::new(Parts {
+        bgp: Bgp::new(&args.node_name, &args.admin_socket),
         brain: Mind::new(Brain::new(me, args.options(), view), args.recorder(&metrics)?),
         observed: l2.observed(),
         gateways: gateways::follow(links.clone(), &edges, last.clone()),

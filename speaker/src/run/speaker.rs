@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::bgp::{self, Bgp, News};
 use super::confirmation::Confirmation;
 use super::exclusion::Exclusion;
 use super::health::Deaths;
@@ -44,6 +45,7 @@ pub(super) struct Parts {
     pub(super) keys: watch::Receiver<Option<KeyRing>>,
     pub(super) address: SocketAddr,
     pub(super) l2: L2,
+    pub(super) bgp: Bgp,
     pub(super) observed: watch::Receiver<Arc<Observed>>,
     pub(super) heard: mpsc::Receiver<ferrolb_l2::Heard>,
     pub(super) questions: mpsc::Receiver<Asked>,
@@ -103,6 +105,7 @@ impl Speaker {
                 changed = self.parts.links.changed() => {
                     changed.map_err(|_closed| RunError::Ended("following links"))?;
                     self.links_changed();
+                    self.set_bgp()?;
                 }
                 Ok(()) = self.parts.gateways.changed() => {
                     self.parts.l2.gateways(self.parts.gateways.borrow_and_update().clone());
@@ -111,6 +114,7 @@ impl Speaker {
                     changed.map_err(|_closed| RunError::Ended("the announcer"))?;
                     self.observed_changed();
                 }
+                news = self.parts.bgp.changed() => self.bgp_changed(news)?,
                 () = sleep_until(confirm), if confirm.is_some() => self.confirm(),
                 changed = self.parts.source.cluster.changed() => {
                     changed.map_err(|_closed| RunError::Ended("the source"))?;
@@ -159,18 +163,46 @@ impl Speaker {
             }
         }
         if let Some(plan) = latest {
-            self.plan_changed(&plan);
+            self.plan_changed(&plan)?;
         }
         let snapshot = self.parts.brain.snapshot();
         self.parts.ready.set(snapshot.is_ready() && snapshot.config.is_some() && !snapshot.ground.cut_off);
         Ok(())
     }
 
-    fn plan_changed(&mut self, plan: &NodePlan) {
+    fn plan_changed(&mut self, plan: &NodePlan) -> Result<(), RunError> {
         self.parts.l2.watch(plan.watched.clone());
+        self.set_bgp()?;
         self.examine();
         self.show_plan();
         self.parts.reporter.plan(now(), plan, &self.parts.brain.snapshot().cluster.namespace, &self.ports);
+        Ok(())
+    }
+
+    /// What BGP is to do follows from the plan, from where the node is and from its links.
+    fn set_bgp(&mut self) -> Result<(), RunError> {
+        let Parts { bgp, brain, links, .. } = &mut self.parts;
+        let links = Arc::clone(&links.borrow());
+        bgp.set(brain.snapshot(), &brain.plan().bgp, &links).map_err(RunError::Bgp)
+    }
+
+    fn bgp_changed(&mut self, news: News) -> Result<(), RunError> {
+        let Parts { bgp, metrics, links, .. } = &mut self.parts;
+        match news {
+            News::Bfd => bgp.tell_failures(),
+            News::Bgp => {
+                // The neighbour of an unnumbered peer may be another one.
+                let links = Arc::clone(&links.borrow());
+                bgp.watch(&links);
+                if let Some(status) = bgp.status() {
+                    bgp.mark(&status);
+                }
+            }
+            News::Ended(who) => return Err(RunError::Ended(who)),
+        }
+        let latest = (bgp.status(), bgp.observed());
+        metrics.bgp(bgp.peers(), latest, bgp::label, |peer| bgp.watching(peer).cloned());
+        Ok(())
     }
 
     fn show_plan(&mut self) {
@@ -198,6 +230,7 @@ impl Speaker {
         self.parts.brain.handle(now(), Input::Cluster(cluster));
         // What follows can wait for that.
         self.act().await?;
+        self.set_bgp()?;
         if self.seeds != seeds {
             self.parts.gossip.seeds(seeds.clone()).await.map_err(|_stopped| RunError::Ended("gossip"))?;
             self.seeds = seeds;

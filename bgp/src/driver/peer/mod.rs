@@ -26,7 +26,7 @@ use super::connection::{Connection, Ready};
 use super::now;
 use super::record::Recorded;
 use super::shared::{Shared, Told};
-use super::status::{Octets, Problem};
+use super::status::{Malformed, Octets, Problem};
 use crate::rib::PeerId;
 use crate::session::{ConnectionId, Input, Peer as Machine, Session, Stop};
 use crate::wire::{Family, Parameters};
@@ -109,6 +109,9 @@ pub(super) struct State {
     /// Before anything is agreed on.
     plain: Arc<Parameters>,
     octets: Octets,
+    malformed: Malformed,
+    /// When a malformed attribute was last told to people.
+    told_malformed: Option<Instant>,
     recorder: Option<Recorder>,
     stopping: bool,
 }
@@ -144,6 +147,8 @@ impl State {
             table: false,
             plain: Arc::new(Parameters::default()),
             octets: Octets::default(),
+            malformed: Malformed::default(),
+            told_malformed: None,
             recorder: None,
             stopping: false,
         }
@@ -252,6 +257,7 @@ impl Task {
             remote: state.config.transport.remote.clone(),
             session: state.machine.summary(),
             octets: state.octets,
+            malformed: state.malformed,
             problem,
         };
         self.shared.tell(self.id, told);

@@ -1,15 +1,19 @@
 //! Reading: messages are taken where they lie in the buffer; what is not an UPDATE goes to the machine, an UPDATE to the RIB.
 
-use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
 
 use super::super::now;
 use super::super::record::{Direction, Recorded};
 use super::{Task, Up};
 use crate::session::{ConnectionId, Endpoints, Input, Message};
-use crate::wire::{self, Parameters, Update};
+use crate::wire::{self, Disposition, Parameters, Update};
+
+/// Least time between two lines of the log about malformed attributes of a peer; all of them are counted.
+const QUIET: Duration = Duration::from_secs(60);
 
 impl Task {
     /// Reads once from a socket, and takes the messages that are whole then.
@@ -77,10 +81,7 @@ impl Task {
         if !established || self.state.up.as_ref().is_none_or(|up| up.connection != connection) {
             return;
         }
-        for error in update.errors() {
-            // RFC 7606 section 8: what was wrong is told to people.
-            tracing::warn!(peer = %self.state.config.name, %error, "an attribute was malformed");
-        }
+        self.note_errors(update);
         let peer = self.id;
         match self.shared.with_rib(|rib| rib.receive(peer, update)) {
             Ok(received) => {
@@ -95,6 +96,25 @@ impl Task {
                 let input = Input::PrefixLimit { family: limit.family, max: limit.max };
                 self.state.machine.handle(now(), input);
             }
+        }
+    }
+
+    /// RFC 7606 section 8: what was wrong is counted, and told to people, but not as often as the peer likes.
+    fn note_errors(&mut self, update: &Update<'_>) {
+        let Some(first) = update.errors().first() else { return };
+        for error in update.errors() {
+            let count = match error.disposition {
+                Disposition::Discard => &mut self.state.malformed.discarded,
+                Disposition::TreatAsWithdraw | Disposition::Reset => &mut self.state.malformed.withdrawn,
+            };
+            *count = count.saturating_add(1);
+        }
+        let now = now();
+        let recently = |told: Instant| now.saturating_duration_since(told) < QUIET;
+        if !self.state.told_malformed.is_some_and(recently) {
+            self.state.told_malformed = Some(now);
+            let all = self.state.malformed;
+            tracing::warn!(peer = %self.state.config.name, error = %first, ?all, "an attribute was malformed");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::Worker;
-use crate::driver::status::{PeerStatus, Status};
+use crate::driver::status::{Malformed, Octets, PeerStatus, Status};
 
 const PACE: Duration = Duration::from_millis(100);
 
@@ -54,7 +54,8 @@ impl Worker {
                 remote: remote.clone(),
                 session: crate::session::Summary::default(),
                 routes: crate::rib::Summary::default(),
-                octets: crate::driver::status::Octets::default(),
+                octets: Octets::default(),
+                malformed: Malformed::default(),
                 problem: Some(problem.clone()),
             };
             peers.insert(name.clone(), status);

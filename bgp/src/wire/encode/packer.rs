@@ -25,8 +25,12 @@ pub struct Packer<'a> {
     family: Family,
     path_ids: bool,
     longest: usize,
-    /// Where the open message begins and where its next prefix goes; `None` between messages.
+    /// The message that is not complete yet.
     open: Option<Open>,
+    /// Where its next prefix goes.
+    at: usize,
+    /// Where its prefixes must end; 0 between messages, so that nothing fits.
+    limit: usize,
     messages: usize,
 }
 
@@ -41,9 +45,6 @@ struct Open {
     start: usize,
     /// Where its prefixes begin.
     prefixes: usize,
-    at: usize,
-    /// Where they must end.
-    limit: usize,
 }
 
 // === impl Packer ===
@@ -61,7 +62,7 @@ impl<'a> Packer<'a> {
 
     fn new(what: What<'a>, family: Family, parameters: &Parameters, out: &'a mut BytesMut) -> Self {
         let path_ids = parameters.add_path.get(family).send;
-        Self { out, what, family, path_ids, longest: parameters.max_send, open: None, messages: 0 }
+        Self { out, what, family, path_ids, longest: parameters.max_send, open: None, at: 0, limit: 0, messages: 0 }
     }
 
     /// Adds a prefix. Its host bits are not sent, nor is the path identifier unless ADD-PATH was negotiated.
@@ -79,26 +80,31 @@ impl<'a> Packer<'a> {
             }
             _ => return,
         };
-        let mut open = match self.open {
-            Some(open) if open.at + length <= open.limit => open,
-            _ => self.begin(),
-        };
-        if open.at + octets.len() > self.out.len() {
-            let target = (open.at - open.start).saturating_mul(2).max(STEP);
-            self.out.resize(open.start + target, 0);
+        if self.at + length > self.limit {
+            self.begin();
         }
-        if let Some(place) = self.out.get_mut(open.at..open.at + octets.len()) {
+        if self.at + octets.len() > self.out.len() {
+            self.grow();
+        }
+        if let Some(place) = self.out.get_mut(self.at..self.at + octets.len()) {
             place.copy_from_slice(&octets);
         }
-        open.at += length;
-        self.open = Some(open);
+        self.at += length;
+    }
+
+    /// Makes room for more prefixes: as much again as the message has.
+    #[cold]
+    fn grow(&mut self) {
+        let start = self.open.map_or(self.at, |open| open.start);
+        let target = (self.at - start).saturating_mul(2).max(STEP);
+        self.out.resize(start + target, 0);
     }
 
     /// Whether a prefix goes into the message that is open, rather than into the next one.
     #[inline]
     pub fn fits(&self, prefix: &IpNet) -> bool {
         let length = if self.path_ids { 5 } else { 1 } + usize::from(prefix.prefix_len().div_ceil(8));
-        self.open.is_some_and(|open| open.at + length <= open.limit)
+        self.at + length <= self.limit
     }
 
     /// Completes the last message. Says how many were written.
@@ -109,10 +115,10 @@ impl<'a> Packer<'a> {
 
     /// How many octets the buffer holds, with those of the message that is not complete yet.
     pub fn written(&self) -> usize {
-        self.open.map_or(self.out.len(), |open| open.at)
+        self.open.map_or(self.out.len(), |_| self.at)
     }
 
-    fn begin(&mut self) -> Open {
+    fn begin(&mut self) {
         self.close();
         let start = self.out.len();
         self.out.reserve(STEP);
@@ -139,11 +145,14 @@ impl<'a> Packer<'a> {
             }
         };
         let at = self.out.len();
-        Open { start, prefixes: at, at, limit: start + self.longest - behind }
+        self.open = Some(Open { start, prefixes: at });
+        (self.at, self.limit) = (at, start + self.longest - behind);
     }
 
     fn close(&mut self) {
-        let Some(Open { start, prefixes, at, .. }) = self.open.take() else { return };
+        let Some(Open { start, prefixes }) = self.open.take() else { return };
+        let at = std::mem::take(&mut self.at);
+        self.limit = 0;
         self.out.truncate(at);
         // Lengths of withdrawn routes and of attributes, and behind an MP attribute's header its own.
         let (withdrawn, attributes) = (start + HEADER_LEN, start + HEADER_LEN + 2);

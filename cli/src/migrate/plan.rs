@@ -258,8 +258,8 @@ fn next(found: &Found, terms: &Terms<'_>) -> String {
         let class = Some(found.class()).filter(|class| !class.is_empty());
         let class = class.map(|class| format!(" --set loadBalancerClass={class}")).unwrap_or_default();
         return format!(
-            "helm install {release} charts/ferrolb --namespace {namespace}{class} (without --wait), then again: ferrolb migrate \
-             metallb --apply"
+            "helm install {release} charts/ferrolb --namespace {namespace}{class} --set speaker.priorityClassName= \
+             (without --wait), then again: ferrolb migrate metallb --apply"
         );
     }
     if let Some(name) = &found.released {

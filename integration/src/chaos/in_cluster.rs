@@ -6,16 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::fault::Fault;
 use super::in_lab::{self, LabTarget};
 use super::model::Vantage;
-use super::target::Target;
+use super::starvation::Starvation;
+use super::target::{Measurement, Target};
 use crate::cluster::{Cluster, NAMESPACE};
 use crate::error::Error;
 use crate::lab::Probe;
+use crate::probe::ProbeReport;
 
 /// A cluster on which the chart is installed.
 #[derive(Debug)]
@@ -72,6 +75,23 @@ impl<'a> ClusterTarget<'a> {
     }
 }
 
+/// A probe, and a look at the processes.
+#[derive(Debug)]
+pub struct Measured {
+    probe: Probe,
+    starvation: Starvation,
+}
+
+impl Measurement for Measured {
+    fn wait_until_steady(&self, steady: Duration) -> Result<(), Error> {
+        self.probe.wait_until_steady(steady)
+    }
+
+    fn finish(self) -> Result<(ProbeReport, Duration), Error> {
+        Ok((self.probe.finish()?, self.starvation.finish()))
+    }
+}
+
 const SPEAKERS: &str = "app.kubernetes.io/component=speaker";
 
 fn is_ready(pod: &Value) -> bool {
@@ -83,7 +103,7 @@ fn is_ready(pod: &Value) -> bool {
 }
 
 impl Target for ClusterTarget<'_> {
-    type Measurement = Probe;
+    type Measurement = Measured;
 
     fn nodes(&self) -> Vec<String> {
         self.lab.nodes()
@@ -113,7 +133,9 @@ impl Target for ClusterTarget<'_> {
             Fault::Heal(node) => {
                 self.lab.inject(fault)?;
                 self.cluster.kubectl(&["uncordon", node])?;
-                self.speaker_is_back(node)
+                self.speaker_is_back(node)?;
+                // An address does not wait for kube-proxy; whoever counts connections does.
+                self.cluster.proxies_follow(&self.services)
             }
             Fault::RestartController => self.replace_controllers(),
             Fault::Kill(_)
@@ -135,8 +157,9 @@ impl Target for ClusterTarget<'_> {
         self.lab.answerers(from, addresses)
     }
 
-    fn measure(&self, address: IpAddr) -> Result<Probe, Error> {
-        self.lab.measure(address)
+    fn measure(&self, address: IpAddr) -> Result<Measured, Error> {
+        let starvation = Starvation::watch(self.cluster.lab().state()?.init_pid)?;
+        Ok(Measured { probe: self.lab.measure(address)?, starvation })
     }
 
     fn evidence(&self) -> String {

@@ -143,7 +143,8 @@ impl Measurement for Probe {
         Self::wait_until_steady(self, steady)
     }
 
-    fn finish(self) -> Result<ProbeReport, Error> {
-        Self::finish(self)
+    fn finish(self) -> Result<(ProbeReport, Duration), Error> {
+        // The lab's own processes are as many as a machine's: nobody has to wait.
+        Ok((Self::finish(self)?, Duration::ZERO))
     }
 }

@@ -7,13 +7,15 @@
 //!   not drained while others are;
 //! - the client has got answers again within a bound, and a planned move lost no connection.
 //!
-//! It looks from outside only: by ARP and NDP, and by connections. What it harms is a [`Target`].
+//! It looks from outside only: by ARP and NDP, and by connections. What it harms is a [`Target`]. Where the kernel says that
+//! a process of a target waited too long for a processor, connections may get lost: that is the machine's doing.
 
 mod fault;
 mod in_cluster;
 mod in_lab;
 mod model;
 mod report;
+mod starvation;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +41,8 @@ const STEADY_BEFORE: Duration = Duration::from_millis(300);
 const STEADY_AFTER: Duration = Duration::from_secs(1);
 /// The bound of a hang: what is not at rest by then never will be.
 const REST_DEADLINE: Duration = Duration::from_secs(30);
+/// A speaker that gets no processor for that long may be taken for dead: as long as the usual profile of gossip tolerates.
+const TOLERATED: Duration = Duration::from_millis(300);
 /// Rest is what two looks in a row have seen.
 const LOOKS: u32 = 2;
 
@@ -128,11 +132,16 @@ fn line(outcome: &Outcome) -> String {
     } else {
         String::new()
     };
+    let starved = if outcome.starved > TOLERATED {
+        format!(", a process waited {} for a processor", millis(outcome.starved))
+    } else {
+        String::new()
+    };
     let (gap, rest) = (millis(outcome.gap), millis(outcome.rest));
     let Outcome { lost, attempts, failures, owners: [before, after], .. } = outcome;
     let kinds = if *lost == 0 { String::new() } else { format!(" {failures:?}") };
     format!(
-        "      gap {gap}, {lost} of {attempts} connections lost{kinds}, at rest after {rest}, {before} -> {after}{pause}"
+        "      gap {gap}, {lost} of {attempts} connections lost{kinds}, at rest after {rest}, {before} -> {after}{pause}{starved}"
     )
 }
 
@@ -158,7 +167,7 @@ impl<T: Target> Run<'_, T> {
         if let Err(error) = measurement.wait_until_steady(STEADY_AFTER) {
             return Ok(Err(format!("{address}: {error}")));
         }
-        let seen = measurement.finish()?;
+        let (seen, starved) = measurement.finish()?;
         let outcome = Outcome {
             fault: fault.clone(),
             gap: seen.longest_gap(),
@@ -167,6 +176,7 @@ impl<T: Target> Run<'_, T> {
             attempts: seen.attempts,
             rest,
             pause: seen.longest_pause,
+            starved,
             lossy,
             owners: [before, self.owner(&address)],
         };
@@ -251,12 +261,13 @@ fn is_over(began: Instant) -> bool {
 /// What does not hold of what clients saw.
 fn judge(outcome: &Outcome, address: IpAddr) -> Option<String> {
     // Who does not run cannot see an answer: what the client itself missed is not the address's fault.
-    let bound = outcome.fault.bound() + outcome.pause * 2;
+    let bound = outcome.fault.bound() + (outcome.pause + outcome.starved) * 2;
     let seen = format!("{address} was out of reach for {}", millis(outcome.gap));
     if !outcome.lossy && outcome.gap > bound {
         return Some(format!("{seen}, the bound is {}", millis(bound)));
     }
-    if !outcome.lossy && outcome.fault.is_planned() && outcome.lost > 0 {
+    let judged = !outcome.lossy && outcome.starved <= TOLERATED;
+    if judged && outcome.fault.is_planned() && outcome.lost > 0 {
         let (lost, failures) = (outcome.lost, &outcome.failures);
         return Some(format!("a planned move lost {lost} connections ({failures:?}); {seen}"));
     }

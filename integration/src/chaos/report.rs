@@ -24,6 +24,8 @@ pub struct Outcome {
     pub rest: Duration,
     /// What the client itself missed because the machine stalled.
     pub pause: Duration,
+    /// The longest that one of ferrolb's processes waited for a processor.
+    pub starved: Duration,
     /// Whether frames were lost on purpose meanwhile.
     pub lossy: bool,
     /// Who answered for the address before, and who did afterwards.
@@ -87,6 +89,7 @@ mod tests {
             attempts: 100,
             rest: Duration::from_millis(700),
             pause: Duration::ZERO,
+            starved: Duration::ZERO,
             lossy,
             owners: ["a", "b"].map(str::to_owned),
         };

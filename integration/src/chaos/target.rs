@@ -59,9 +59,9 @@ pub trait Measurement {
     /// When they do not.
     fn wait_until_steady(&self, steady: Duration) -> Result<(), Error>;
 
-    /// Ends it; what it saw.
+    /// Ends it; what it saw, and the longest that one of the target's processes waited for a processor meanwhile.
     ///
     /// # Errors
     /// When that is lost.
-    fn finish(self) -> Result<ProbeReport, Error>;
+    fn finish(self) -> Result<(ProbeReport, Duration), Error>;
 }

@@ -11,22 +11,24 @@ struct Puppet {
     broken: bool,
     /// Connections that every measurement loses.
     loses: u64,
+    /// For how long one of its processes waits for a processor.
+    starved: Duration,
     away: Mutex<BTreeSet<String>>,
     drained: Mutex<BTreeSet<String>>,
     beyond: Mutex<BTreeSet<String>>,
     did: Mutex<Vec<String>>,
 }
 
-struct Measured(u64);
+struct Measured(u64, Duration);
 
 impl Measurement for Measured {
     fn wait_until_steady(&self, _steady: Duration) -> Result<(), Error> {
         Ok(())
     }
 
-    fn finish(self) -> Result<ProbeReport, Error> {
+    fn finish(self) -> Result<(ProbeReport, Duration), Error> {
         let (start, gap) = (Duration::ZERO, Duration::from_millis(5));
-        Ok(ProbeReport {
+        let seen = ProbeReport {
             target: "10.10.52.0:80".parse().unwrap(),
             ran_for: gap,
             attempts: 100,
@@ -39,7 +41,8 @@ impl Measurement for Measured {
             last_success: Some(gap),
             longest_pause: start,
             backends: BTreeMap::new(),
-        })
+        };
+        Ok((seen, self.1))
     }
 }
 
@@ -96,7 +99,7 @@ impl Target for Puppet {
     }
 
     fn measure(&self, _address: IpAddr) -> Result<Measured, Error> {
-        Ok(Measured(self.loses))
+        Ok(Measured(self.loses, self.starved))
     }
 
     fn evidence(&self) -> String {
@@ -135,6 +138,14 @@ fn a_planned_move_that_loses_connections_is_a_violation_and_an_unplanned_one_is_
     let violation = report.violation.unwrap();
     assert!(violation.contains("a planned move lost 1 connections"), "{violation}");
     assert!(report.outcomes.iter().all(|outcome| outcome.lossy || !outcome.fault.is_planned()));
+}
+
+#[test]
+fn what_is_lost_while_a_process_waited_for_a_processor_is_no_violation() {
+    for (starved, is_one) in [(TOLERATED, true), (TOLERATED + Duration::from_millis(1), false)] {
+        let puppet = Puppet { loses: 1, starved, ..Puppet::default() };
+        assert_eq!(run_on(&puppet, 5, 100).violation.is_some(), is_one, "{starved:?}");
+    }
 }
 
 #[test]

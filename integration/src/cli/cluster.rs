@@ -112,6 +112,9 @@ pub(super) struct ClusterUpArguments {
     /// Archive with the image of ferrolb, as `make image` writes it; default: made of the binaries where `lab` is.
     #[arg(long)]
     image: Option<PathBuf>,
+    /// Put MetalLB's images on the nodes, too: `metallb-controller:test` and `metallb-speaker:test`.
+    #[arg(long)]
+    metallb: bool,
     /// Folder with ferrolb-controller, ferrolb-speaker and ferrolb; default: where `lab` is.
     #[arg(long)]
     binaries: Option<PathBuf>,
@@ -156,7 +159,7 @@ pub(super) fn run(name: &str, verb: ClusterVerb) -> Result<u8, Error> {
 }
 
 fn up(name: &str, arguments: ClusterUpArguments) -> Result<u8, Error> {
-    let ClusterUpArguments { nodes, proxy, family, routers, image, binaries, managed } = arguments;
+    let ClusterUpArguments { nodes, proxy, family, routers, image, metallb, binaries, managed } = arguments;
     holder::up(&UpOptions {
         name: name.to_owned(),
         nodes,
@@ -170,7 +173,7 @@ fn up(name: &str, arguments: ClusterUpArguments) -> Result<u8, Error> {
         with_daemons: false,
         binaries,
         audience: if managed { Audience::Program } else { Audience::Person },
-        cluster: Some(ClusterUp { proxy, image }),
+        cluster: Some(ClusterUp { proxy, image, metallb }),
     })
 }
 

@@ -21,6 +21,8 @@ const PREFIX: &str = "ferrolb-cluster.";
 /// How often the guard tries, and the pause between two tries: processes that were just killed may be ending.
 const TRIES: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(50);
+/// Processors of a machine, for the weight of its pods.
+const PROCESSORS: usize = 2;
 /// Files of a group of cpuset (version 1) without which no process can enter it.
 const CPUSET: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
 
@@ -47,10 +49,23 @@ fn make_in(root: &Path, name: &str, nodes: &[&str]) -> io::Result<()> {
     let group = root.join(name);
     fs::create_dir_all(&group)?;
     prepare(root, &group)?;
+    weigh(&group, nodes.len())?;
     for node in nodes {
         let below = group.join(node);
         fs::create_dir_all(&below)?;
         prepare(&group, &below)?;
+    }
+    Ok(())
+}
+
+/// Gives the pods of all nodes the weight that they have on so many machines: there, all pods together weigh as much per
+/// processor as everything beside them, of which here is as much as on one machine.
+fn weigh(group: &Path, nodes: usize) -> io::Result<()> {
+    for (file, usual) in [("cpu.shares", 1024), ("cpu.weight", 100)] {
+        let file = group.join(file);
+        if file.exists() {
+            fs::write(file, (usual * PROCESSORS * nodes).to_string())?;
+        }
     }
     Ok(())
 }

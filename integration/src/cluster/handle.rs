@@ -23,6 +23,8 @@ const WAIT_POLL: Duration = Duration::from_millis(50);
 const SPEAKER_PATIENCE: &str = "5";
 /// The chart.
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/ferrolb");
+/// The project's folder.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Where the chart is installed.
 pub const NAMESPACE: &str = "ferrolb-system";
 /// The release.
@@ -41,6 +43,8 @@ pub struct Options {
     pub routers: Vec<Router>,
     /// Archive with the image of ferrolb. Default: made of the binaries beside `lab`.
     pub image: Option<PathBuf>,
+    /// Whether nodes have the images `metallb-controller:test` and `metallb-speaker:test`, too. Default: no.
+    pub metallb: bool,
     /// Whether the cluster's events are also printed to standard error. Default: they are not.
     pub echo: bool,
 }
@@ -61,6 +65,7 @@ impl Default for Options {
             family: Family::default(),
             routers: Vec::new(),
             image: None,
+            metallb: false,
             echo: false,
         }
     }
@@ -80,6 +85,7 @@ impl Cluster {
         arguments.extend([format!("--proxy={}", options.proxy), format!("--family={}", options.family)]);
         arguments.extend(options.routers.iter().map(|router| format!("--router={}", router.name())));
         arguments.extend(options.image.iter().map(|image| format!("--image={}", image.display())));
+        arguments.extend(options.metallb.then(|| "--metallb".to_owned()));
         Ok(Self { lab: Lab::up_with(&arguments, options.echo)? })
     }
 
@@ -143,6 +149,21 @@ impl Cluster {
     /// [`Error::Command`] with what it complains of.
     pub fn helm(&self, arguments: &[&str], stdin: &str) -> Result<String, Error> {
         successful("helm", arguments, &self.run(&helm(), arguments, stdin)?)
+    }
+
+    /// What lines print that somebody pastes into a shell in the project's folder: kubectl and helm are those of the cluster,
+    /// curl runs on the client. The first line that fails ends it.
+    ///
+    /// # Errors
+    /// [`Error::Command`] with what they complain of.
+    pub fn paste(&self, lines: &str) -> Result<String, Error> {
+        let curl = ["ip", "netns", "exec", "client", "curl"].map(str::to_owned).to_vec();
+        let functions = [("kubectl", kubectl()), ("helm", helm()), ("curl", curl)].map(|(name, line)| {
+            let line: Vec<String> = line.iter().map(|word| format!("'{word}'")).collect();
+            format!("{name}() {{ {} \"$@\"; }}\n", line.join(" "))
+        });
+        let script = format!("set -ex\ncd '{ROOT}'\n{}{lines}", functions.concat());
+        successful("sh", &["-s"], &self.run(&["sh".to_owned()], &["-s"], &script)?)
     }
 
     /// Installs the chart with these values, or upgrades it, and waits until all of it is ready. Images are never pulled.
@@ -213,8 +234,8 @@ impl Cluster {
         })
     }
 
-    /// Puts the pods made by [`web`] on these nodes, and waits until the endpoints of those Services of the namespace
-    /// `default` are there and nowhere else.
+    /// Puts the pods made by [`web`] on these nodes, and waits until the traffic of those Services of the namespace
+    /// `default` goes there and nowhere else: by their endpoints, and by the rules of every node that works.
     ///
     /// # Errors
     /// As [`kubectl`](Self::kubectl), and [`Error::TimedOut`].
@@ -233,7 +254,8 @@ impl Cluster {
                 (!slices.is_empty() && slices.iter().all(|slice| ready_on(slice) == wanted)).then_some(())
             };
             selectors.iter().all(|selector| there(selector).is_some()).then_some(())
-        })
+        })?;
+        self.proxies_follow(services)
     }
 
     /// Sends a signal to a node's speaker, once there is one.
@@ -312,7 +334,9 @@ spec:
         env:
         - {{name: NODE, valueFrom: {{fieldRef: {{fieldPath: spec.nodeName}}}}}}
         - {{name: POD, valueFrom: {{fieldRef: {{fieldPath: metadata.name}}}}}}
-        readinessProbe: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1}}
+        readinessProbe: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1, timeoutSeconds: 10}}
+        # Without a share of its own it has none at all on a busy machine.
+        resources: {{requests: {{cpu: 50m}}}}
 ---
 apiVersion: v1
 kind: Service

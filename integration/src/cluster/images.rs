@@ -15,6 +15,10 @@ use crate::image::{Compression, Contents, NAMES, PROGRAMS, Platform, Source, arc
 
 /// What holds the namespaces of a pod, and what answers in a pod that serves: the program `lab`.
 pub(crate) const PAUSE_IMAGE: &str = "ferrolb-lab:latest";
+/// MetalLB's, made of its programs: `metallb-controller:test` and `metallb-speaker:test`.
+const METALLB: [&str; 2] = ["controller", "speaker"];
+/// What the installation's first steps run under this name answers on port 80 here, too.
+const WEB_IMAGE: &str = "nginx:1.29";
 const FERROLB: &str = concat!("ferrolb:", env!("CARGO_PKG_VERSION"));
 
 /// Writes the archives into `folder`.
@@ -22,6 +26,15 @@ pub(crate) fn write(setup: &Setup, folder: &Path) -> Result<(), Error> {
     let lab = binaries::lab()?;
     let command = vec![format!("/{PROGRAMS}/lab"), "hold-pod".to_owned()];
     write_one(folder, "ferrolb-lab.tar", PAUSE_IMAGE, &[("lab", &lab)], Some(command))?;
+    let command = ["backend", "--listen", "[::]:80", "--answer", "web"].map(str::to_owned);
+    let command = [format!("/{PROGRAMS}/lab")].into_iter().chain(command).collect();
+    write_one(folder, "web.tar", WEB_IMAGE, &[("lab", &lab)], Some(command))?;
+    if let Some(metallb) = &setup.metallb {
+        for program in METALLB {
+            let (file, name) = (format!("metallb-{program}.tar"), format!("metallb-{program}:test"));
+            write_one(folder, &file, &name, &[(program, &metallb.join(program))], None)?;
+        }
+    }
     if let Some(image) = &setup.image {
         let target = folder.join("ferrolb.tar");
         return fs::copy(image, &target).map(drop).map_err(system(format!("copy {}", image.display())));
@@ -58,6 +71,10 @@ fn write_one(
     contents.compression = Compression::None;
     if let Some(command) = command {
         contents.command = command;
+    }
+    if name != FERROLB {
+        // As most images: a port below 1024, and files of the node.
+        "0:0".clone_into(&mut contents.user);
     }
     let written = archive(&contents).map_err(|error| refused(&error))?;
     let path = folder.join(file);

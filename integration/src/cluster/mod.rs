@@ -23,6 +23,7 @@ mod files;
 mod handle;
 mod images;
 mod machine;
+mod proxies;
 mod requirements;
 mod tools;
 
@@ -68,6 +69,8 @@ pub(crate) struct Setup {
     pub(crate) image: Option<PathBuf>,
     /// The programs that go into the image.
     pub(crate) binaries: Binaries,
+    /// The folder with MetalLB's programs, when its images are to be on the nodes, too.
+    pub(crate) metallb: Option<PathBuf>,
 }
 
 /// Everything that a cluster writes.

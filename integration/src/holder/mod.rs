@@ -72,6 +72,8 @@ pub(crate) struct ClusterUp {
     pub(crate) proxy: ProxyMode,
     /// An archive with the image, when it is not to be made of the binaries.
     pub(crate) image: Option<PathBuf>,
+    /// Whether nodes have MetalLB's images as well.
+    pub(crate) metallb: bool,
 }
 
 /// The address of a lab's control socket: abstract, so it leaves no file; one namespace of names per user.
@@ -149,6 +151,7 @@ fn cluster_setup(name: &str, wanted: &ClusterUp, folder: &Path) -> Result<cluste
         cgroup: cluster::unique_name(name),
         image: image.transpose()?,
         binaries: Binaries::in_folder(folder)?,
+        metallb: if wanted.metallb { Some(apiserver::metallb()?.ok_or(Missing::Cluster)?) } else { None },
     })
 }
 

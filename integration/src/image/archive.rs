@@ -69,6 +69,8 @@ pub struct Contents {
     pub compression: Compression,
     /// What a container runs that says nothing else.
     pub command: Vec<String>,
+    /// As whom it runs: numbers of a user and a group. Default: nobody.
+    pub user: String,
 }
 
 /// What came of it.
@@ -123,6 +125,7 @@ impl Contents {
             labels: BTreeMap::new(),
             compression: Compression::default(),
             command: vec![format!("/{PROGRAMS}/ferrolb"), "--help".to_owned()],
+            user: USER.to_owned(),
         }
     }
 }
@@ -202,7 +205,7 @@ fn config(contents: &Contents, created: &str, layer: &str) -> Value {
         (
             "config",
             json!({
-                "User": USER,
+                "User": contents.user,
                 "Env": [format!("PATH=/{PROGRAMS}")],
                 "Cmd": contents.command,
                 "Labels": contents.labels,

@@ -3,12 +3,15 @@
 //!
 //! One cluster serves all tests, one after the other; each finds it installed, whole, and with the Service `web`.
 
+mod chaos;
 mod common;
 mod configuration;
 mod failover;
 mod installation;
 mod interruptions;
 mod lifetime;
+mod migration;
 mod node_failure;
 mod planned;
+mod quickstart;
 mod scraping;

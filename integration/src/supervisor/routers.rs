@@ -193,7 +193,8 @@ fn bird_configuration(host: &Host, layout: &Layout) -> String {
          }}\n",
         id = router_id(host),
     );
-    // A session carries the family that it runs over: next hops of the other one need agreement on both sides.
+    // A session carries the family that it runs over: next hops of the other one need agreement on both sides. After a
+    // failure BIRD refuses a peer for a minute and more, unless told otherwise: a node that is back has to be let in.
     for (number, (lan, prefix)) in layout.lans().into_iter().zip(layout.routed()).enumerate() {
         let family = family(prefix);
         write!(
@@ -205,6 +206,7 @@ fn bird_configuration(host: &Host, layout: &Layout) -> String {
              \x20 neighbor range {lan} as {NODES_ASN};\n\
              \x20 dynamic name \"nodes{number}_\";\n\
              \x20 passive on;\n\
+             \x20 error wait time 1, 5;\n\
              \x20 bfd on;\n\
              \x20 {family} {{ import filter from_nodes_{family}; export none; import table on; }};\n\
              }}\n",

@@ -13,7 +13,6 @@ use crate::common::{client_is_served, ferrolb, kill_process, nodes, target};
 /// The first addresses of the routed pool.
 const VIPS: [&str; 2] = ["10.20.0.0", "fd00:10:20::"];
 const ROUTERS: [&str; 2] = ["tor-1", "tor-2"];
-const SERVICE: &str = "default/api";
 
 /// A lab with FRR and BIRD; none, with the reason printed, where the machine cannot run one.
 fn lab(options: Options) -> Option<Lab> {
@@ -52,7 +51,7 @@ fn service(lab: &Lab, policy: &str, nodes: &[String]) {
             let address = pod.addresses.iter().find(|address| address.is_ipv4() == (*kind == "IPv4")).unwrap();
             format!("{{addresses: [\"{address}\"], nodeName: {node}, conditions: {{ready: true, serving: true}}}}")
         });
-        text += &format!(
+        let slice = format!(
             "---\n\
              apiVersion: discovery.k8s.io/v1\n\
              kind: EndpointSlice\n\
@@ -62,6 +61,7 @@ fn service(lab: &Lab, policy: &str, nodes: &[String]) {
              endpoints: [{}]\n",
             endpoints.collect::<Vec<_>>().join(", ")
         );
+        text.push_str(&slice);
     }
     lab.apply("api.yaml", &text).unwrap();
 }
@@ -150,7 +150,7 @@ fn a_speaker_that_is_killed_and_started_again_loses_no_connection_under_graceful
     routed_to(&lab, &nodes(&lab));
     let vip: IpAddr = VIPS[0].parse().unwrap();
     client_is_served(&lab, vip);
-    let options = ProbeOptions { duration: Duration::from_secs(60), ..ProbeOptions::new(target(vip)) };
+    let options = ProbeOptions { duration: Duration::from_secs(90), ..ProbeOptions::new(target(vip)) };
     let probe = lab.probe(&options).unwrap();
     probe.wait_until_steady(Duration::from_millis(500)).unwrap();
     kill_process(&lab, "speaker-node-1");
@@ -184,7 +184,7 @@ fn a_speaker_that_ends_on_purpose_takes_its_routes_along_and_loses_no_connection
     routed_to(&lab, &nodes(&lab));
     let vip: IpAddr = VIPS[0].parse().unwrap();
     client_is_served(&lab, vip);
-    let options = ProbeOptions { duration: Duration::from_secs(60), ..ProbeOptions::new(target(vip)) };
+    let options = ProbeOptions { duration: Duration::from_secs(90), ..ProbeOptions::new(target(vip)) };
     let probe = lab.probe(&options).unwrap();
     probe.wait_until_steady(Duration::from_millis(500)).unwrap();
     let stopped = lab.stop("node-3").unwrap();

@@ -11,7 +11,8 @@ help: ## Show this
 setup: ## Install what the machine lacks (Debian packages where root, else says which)
 	@integration/setup.sh
 
-demo: setup ## A tour of the lab: assignment, owner, crash, the gap a client sees, return
+demo: setup ## A tour of the lab: assignment, owner, crash, the gap a client sees, return; routes at FRR and BIRD
+	@[ "$$(id -u)" -ne 0 ] || integration/setup.sh routers
 	@echo "building (the first time takes a few minutes) ..."
 	@$(CARGO) build --quiet --locked --workspace
 	@$(CARGO) lab demo --api $(or $(API),dir)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what ferrolb's build, lab and tests need and this machine lacks. Idempotent; says what it does.
-# setup.sh [keepalived] [cluster] [bgp]: also the peer that benches compare with; what the nodes of a cluster run; the routers
-# that BGP is tried with.
+# setup.sh [keepalived] [cluster] [routers] [bgp]: also the peer that benches compare with; what the nodes of a cluster run; the
+# routers of the lab; those and the others that BGP is tried with.
 set -euo pipefail
 
 declare -A package=(
@@ -13,10 +13,11 @@ for extra in "$@"; do
     # No program of network plugins is on the PATH: one of them stands for all.
     cluster) package+=([containerd]=containerd [runc]=runc [iptables]=iptables [strip]=binutils)
       [ -x /usr/lib/cni/bridge ] || package[/usr/lib/cni/bridge]=containernetworking-plugins ;;
+    routers) package+=([bird]=bird2); [ -x /usr/lib/frr/bgpd ] || package[/usr/lib/frr/bgpd]=frr ;;
     # OpenBGPD and FRR both have a bgpd: theirs are told apart by bgpctl and by the folder.
     bgp) package+=([bird]=bird2 [gobgpd]=gobgpd [exabgp]=exabgp [bgpctl]=openbgpd)
       [ -x /usr/lib/frr/bgpd ] || package[/usr/lib/frr/bgpd]=frr ;;
-    *) echo "setup: unknown extra '$extra'; known are keepalived, cluster and bgp" >&2; exit 2 ;;
+    *) echo "setup: unknown extra '$extra'; known are keepalived, cluster, routers and bgp" >&2; exit 2 ;;
   esac
 done
 

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use super::routed;
 use super::screen::{Screen, millis};
 use super::{SERVICE, address, endpoints_beside, everybody_is_a_member, owner, target};
 use crate::error::{Error, system};
 use crate::lab::{Api, Lab, Options, default_values};
-use crate::layout::Family;
+use crate::layout::{Family, Router};
 use crate::probe::{ProbeOptions, ProbeReport};
+use crate::requirements::missing_routers;
 
 /// A crash may take the address away for at most this long.
 const LONGEST_GAP: Duration = Duration::from_secs(1);
@@ -33,7 +35,10 @@ spec: {type: LoadBalancer, clusterIP: 10.96.0.11, ports: [{port: 80}]}
 pub(crate) fn demo(api: Api) -> Result<bool, Error> {
     let mut screen = Screen::new();
     screen.step("What the operator writes")?;
-    let values = default_values(Family::default(), &[]);
+    let routers = [Router::Frr, Router::Bird];
+    let missing = missing_routers(&routers);
+    let routers = if missing.is_empty() { routers.to_vec() } else { Vec::new() };
+    let values = default_values(Family::default(), &routers);
     screen.quote(&values)?;
     match api {
         Api::Directory => {
@@ -48,7 +53,7 @@ pub(crate) fn demo(api: Api) -> Result<bool, Error> {
     }
 
     screen.step("Three nodes, a client and a gateway come up, with real ferrolb processes on them")?;
-    let lab = Lab::up(Options { api, ..Options::default() })?;
+    let lab = Lab::up(Options { api, routers: routers.clone(), ..Options::default() })?;
     let vip = address(&lab)?;
     let expected: IpAddr = [10, 10, 52, 0].into();
     screen.check("the service has the pool's first address", vip.to_string(), vip == expected)?;
@@ -109,6 +114,7 @@ pub(crate) fn demo(api: Api) -> Result<bool, Error> {
     screen.check("what was promised is kept, the next one gets the next", seen, kept == vip && shop == next(vip))?;
     everybody_is_a_member(&lab)?;
 
+    routed::tour(&mut screen, &lab, &missing)?;
     let all_held = screen.summary()?;
     lab.down()?;
     Ok(all_held)

@@ -4,6 +4,7 @@ mod bench;
 mod cluster;
 mod demo;
 mod keepalived;
+mod routed;
 mod screen;
 
 pub(crate) use bench::{BenchOptions, ClusterBench, Part, bench, cluster as cluster_bench};

@@ -72,6 +72,7 @@ struct Heard {
 impl Bgp {
     /// Without peers. What has to outlive the process is kept beside the admin socket.
     pub(super) fn new(node: &str, admin_socket: &Path) -> Self {
+        let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
         Self {
             node: node.to_owned(),
             marker: admin_socket.with_extension("bgp"),
@@ -81,7 +82,7 @@ impl Bgp {
             plan: BgpPlan::default(),
             peers: Vec::new(),
             routes: BTreeMap::new(),
-            place: Place { node: node.to_owned(), internal: Vec::new() },
+            place: Place { node: node.to_owned(), internal: Vec::new(), forwards: translate::forwards(&uptime) },
             watched: BTreeMap::new(),
         }
     }

@@ -22,6 +22,15 @@ pub(super) struct Place {
     pub(super) node: String,
     /// The node's InternalIPs, in order.
     pub(super) internal: Vec<IpAddr>,
+    /// Whether the kernel may still forward what an earlier life of this speaker announced; constant for a process.
+    pub(super) forwards: bool,
+}
+
+/// Whether forwarding outlived the speaker (F bit, RFC 4724 section 3), by the text of `/proc/uptime`. What was announced before the
+/// node was started is gone at its peers once the restart time is over: until then the answer is no.
+pub(super) fn forwards(uptime: &str) -> bool {
+    let seconds = uptime.split(['.', ' ']).next().and_then(|seconds| seconds.parse().ok());
+    seconds.is_none_or(|seconds| Duration::from_secs(seconds) > GracefulRestart::default().restart_time)
 }
 
 // === impl Place ===
@@ -134,7 +143,11 @@ fn session(peer: &Peer, place: &Place, links: &Links) -> Config {
         keepalive: Some(peer.timers.keepalive).filter(|keepalive| *keepalive >= Duration::from_secs(1)),
         connect_retry: peer.connect_retry.map_or(retry, |max| Retry { first: retry.first.min(max), max }),
         families,
-        graceful_restart: Some(GracefulRestart { families: kept, ..GracefulRestart::default() }),
+        graceful_restart: Some(GracefulRestart {
+            families: kept,
+            forwarding: place.forwards,
+            ..GracefulRestart::default()
+        }),
         host: Some(place.node.clone()),
         ..Config::new(peer.my_asn, remote_as, peer.router_id.unwrap_or_else(|| place.router_id(links)))
     }
@@ -277,7 +290,8 @@ mod tests {
     }
 
     fn place(internal: &[&str]) -> Place {
-        Place { node: "node-1".to_owned(), internal: internal.iter().map(|ip| ip.parse().unwrap()).collect() }
+        let internal = internal.iter().map(|ip| ip.parse().unwrap()).collect();
+        Place { node: "node-1".to_owned(), internal, forwards: true }
     }
 
     fn links(addresses: &[&str]) -> Links {
@@ -375,6 +389,15 @@ mod tests {
         let kept = |router: &Peer| session(router, &place, &links).graceful_restart.unwrap().families;
         assert_eq!(kept(&at("192.0.2.1")), PerFamily { ipv4: false, ipv6: false });
         assert_eq!(kept(&Peer { graceful_restart: true, ..at("192.0.2.1") }), PerFamily { ipv4: true, ipv6: false });
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_node_that_was_just_started() {
+        assert!(!forwards("17.52 30.1\n") && !forwards("120.00 1.0\n"));
+        assert!(forwards("121.00 1.0\n") && forwards("8600.17 1.0\n") && forwards("unreadable"));
+        let booted = Place { forwards: false, ..place(&[]) };
+        let said = session(&Peer { graceful_restart: true, ..at("192.0.2.1") }, &booted, &Links::default());
+        assert!(!said.graceful_restart.unwrap().forwarding);
     }
 
     #[test]

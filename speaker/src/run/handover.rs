@@ -15,6 +15,8 @@ use crate::plan::Announcement;
 
 /// The longest an address is answered for after everybody was told to take over.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(1);
+/// A peer that does not read must not keep a speaker from ending: whoever asked for the end waits for 5 s.
+const BGP_ENDS_WITHIN: Duration = Duration::from_millis(2500);
 
 // === impl Speaker ===
 
@@ -42,7 +44,12 @@ impl Speaker {
     async fn leave_everything(&mut self) {
         let mut bgp =
             std::mem::replace(&mut self.parts.bgp, Bgp::new(&self.parts.args.node_name, &self.parts.args.admin_socket));
-        tokio::join!(bgp.end(), self.leave());
+        let bgp = async {
+            if tokio::time::timeout(BGP_ENDS_WITHIN, bgp.end()).await.is_err() {
+                tracing::warn!("ended although not every BGP peer was told");
+            }
+        };
+        tokio::join!(bgp, self.leave());
     }
 
     async fn leave(&mut self) {

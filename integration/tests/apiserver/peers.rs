@@ -56,8 +56,9 @@ async fn a_peer_of_either_version_is_read_as_both() {
 async fn times_that_a_peer_does_not_say_stay_unsaid() {
     let Some(installation) = installation().await else { return };
     let cluster = &installation.cluster;
-    let spec = json!({ "myASN": 64512, "peerASN": 64513, "peerAddress": "198.51.100.1" });
-    for version in ["v1beta1", "v1beta2"] {
+    // Two peers of one address are refused, and other tests have theirs in this namespace.
+    for (version, address) in [("v1beta1", "198.51.100.11"), ("v1beta2", "198.51.100.12")] {
+        let spec = json!({ "myASN": 64512, "peerASN": 64513, "peerAddress": address });
         let name = format!("silent-{version}");
         applied(cluster, &peer(version, &name, &spec)).await;
         for read_as in ["v1beta2", "v1beta1", "v1beta2"] {
@@ -83,7 +84,7 @@ async fn a_profile_goes_when_no_peer_needs_it_any_more() {
         "metadata": { "name": "needed", "namespace": DEFAULT_NAMESPACE }, "spec": {},
     });
     applied(cluster, &profile).await;
-    let user = json!({ "myASN": 64512, "peerASN": 64513, "peerAddress": "198.51.100.1", "bfdProfile": "needed" });
+    let user = json!({ "myASN": 64512, "peerASN": 64513, "peerAddress": "198.51.100.20", "bfdProfile": "needed" });
     applied(cluster, &peer("v1beta2", "user", &user)).await;
     let sentence = "failed to delete BFDProfile needed, used by BGPPeer user";
     eventually("the controller knows the peer", async || {
@@ -112,8 +113,8 @@ async fn nothing_is_created_outside_of_the_own_namespace() {
         ("v1beta1", "BGPAdvertisement", json!({})),
         ("v1beta1", "Community", json!({})),
         ("v1beta1", "BFDProfile", json!({})),
-        ("v1beta1", "BGPPeer", json!({ "myASN": 64512, "peerASN": 64513, "peerAddress": "198.51.100.1" })),
-        ("v1beta2", "BGPPeer", json!({ "myASN": 64512, "peerASN": 64513, "peerAddress": "198.51.100.1" })),
+        ("v1beta1", "BGPPeer", json!({ "myASN": 64512, "peerASN": 64513, "peerAddress": "198.51.100.31" })),
+        ("v1beta2", "BGPPeer", json!({ "myASN": 64512, "peerASN": 64513, "peerAddress": "198.51.100.32" })),
     ] {
         let mut object = json!({
             "apiVersion": format!("metallb.io/{version}"), "kind": kind,
